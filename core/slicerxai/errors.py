@@ -1,0 +1,36 @@
+"""Errors that a user can cause, each with a message fit to be shown as it is.
+
+The command line turns them into exit code 2, the server into the HTTP status of the class.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class UserError(ValueError):
+    """Base of the errors that name what was wrong and what is accepted instead."""
+
+    http_status: ClassVar[int] = 400
+
+
+class InputError(UserError):
+    """An image, mask, cohort or parameter is unusable."""
+
+    http_status = 422
+
+
+class NotFoundError(UserError):
+    """A named thing (image, session, model, method, job) does not exist."""
+
+    http_status = 404
+
+
+class ConflictError(UserError):
+    """The request does not fit the present state (result of an unfinished job, model already exists)."""
+
+    http_status = 409
+
+
+class Cancelled(Exception):
+    """The user cancelled; raised by a `Progress` callback inside the running work."""

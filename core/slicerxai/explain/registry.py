@@ -1,0 +1,59 @@
+"""All methods by name. Parameters are importable without torch, so that the command line and schemas stay quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from slicerxai.errors import NotFoundError
+from slicerxai.explain.contract import Explainer, ExplainParameters
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a method lives: `module:Class` of its parameters (light) and of its explainer (imports torch)."""
+
+    name: str
+    title: str
+    summary: str
+    parameters: str
+    explainer: str
+
+
+METHODS: dict[str, Entry] = {
+    entry.name: entry
+    for entry in [
+        Entry(
+            name="saliency",
+            title="Saliency",
+            summary="Which voxels made the model call this a lesion (whole prediction or one lesion).",
+            parameters="slicerxai.explain.saliency_parameters:SaliencyParameters",
+            explainer="slicerxai.explain.saliency:SaliencyExplainer",
+        ),
+    ]
+}
+
+
+def entry(name: str) -> Entry:
+    """The entry of a method. Raises `NotFoundError` that lists the known ones."""
+    if name not in METHODS:
+        msg = f"unknown method {name!r}; known: {', '.join(sorted(METHODS))}"
+        raise NotFoundError(msg)
+    return METHODS[name]
+
+
+def parameters_class(name: str) -> type[ExplainParameters]:
+    """The parameter model of a method."""
+    loaded: type[ExplainParameters] = _load(entry(name).parameters)
+    return loaded
+
+
+def explainer(name: str) -> Explainer[ExplainParameters]:
+    """A new explainer of a method."""
+    loaded: type[Explainer[ExplainParameters]] = _load(entry(name).explainer)
+    return loaded()
+
+
+def _load(path: str):  # type: ignore[no-untyped-def]
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)

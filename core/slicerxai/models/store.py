@@ -1,0 +1,102 @@
+"""Trained models on disk: one folder each, holding `model.json` and the files that it names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slicerxai.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    import torch
+
+    from slicerxai.models.protocols import Model
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class ModelStore:
+    """The models below one folder. Reading their descriptions needs no torch."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def names(self) -> list[str]:
+        """Names of all complete models."""
+        return sorted(path.parent.name for path in self.root.glob("*/model.json") if _NAME.fullmatch(path.parent.name))
+
+    def folder(self, name: str) -> Path:
+        """The folder of a model. Raises `NotFoundError` naming what exists and what to type."""
+        if not _NAME.fullmatch(name):
+            msg = f"bad model name {name!r}; letters, digits, '-' and '_' are accepted, at most 64"
+            raise InputError(msg)
+        folder = self.root / name
+        if not (folder / "model.json").is_file():
+            known = ", ".join(self.names()) or "none yet"
+            msg = f"no model {name!r} (known: {known}); train one with: slicerxai train COHORT --name {name}"
+            raise NotFoundError(msg)
+        return folder
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """The content of `model.json`."""
+        description: dict[str, Any] = json.loads((self.folder(name) / "model.json").read_text())
+        return description
+
+    def load(self, name: str, device: torch.device) -> Model:
+        """The model, ready to use, on a device."""
+        folder, kind = self.folder(name), self.describe(name)["kind"]
+        if kind == "fast":
+            from slicerxai.models.fast import FastSegmenter
+
+            return FastSegmenter.load(folder, device)
+        if kind == "nnunet":
+            from slicerxai.models.nnunet import NnunetSegmenter
+
+            return NnunetSegmenter.load(folder, device)
+        if kind == "densenet":
+            from slicerxai.models.densenet import DenseNetClassifier
+
+            return DenseNetClassifier.load(folder, device)
+        msg = f"model {name!r} is of unknown kind {kind!r}; known: fast, nnunet, densenet"
+        raise InputError(msg)
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[Path]:
+        """A new folder to fill; it appears under its name only when the block ends without an error.
+
+        A model of the same name is replaced at that moment.
+        """
+        if not _NAME.fullmatch(name):
+            msg = f"bad model name {name!r}; letters, digits, '-' and '_' are accepted, at most 64"
+            raise InputError(msg)
+        self.root.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".building-", dir=self.root))
+        try:
+            yield building
+            target = self.root / name
+            if target.exists():
+                retired = Path(tempfile.mkdtemp(prefix=".retired-", dir=self.root))
+                target.rename(retired / name)
+                building.rename(target)
+                shutil.rmtree(retired)
+            else:
+                building.rename(target)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of all files of a model folder."""
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()

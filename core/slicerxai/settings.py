@@ -1,0 +1,36 @@
+"""Settings of this installation, each overridable by an environment variable `SLICERXAI_<NAME>`."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things are kept and how much of the machine to use."""
+
+    model_config = SettingsConfigDict(env_prefix="SLICERXAI_")
+
+    home: Path = Field(default=Path.home() / ".slicerxai", description="Trained models, jobs and results.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where networks run.")
+    threads: int = Field(default=min(2, os.cpu_count() or 1), ge=1, description="CPU threads of one computing process.")
+    workers: int = Field(default=2, ge=1, description="Warm worker processes of the server.")
+
+    @property
+    def models(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def jobs(self) -> Path:
+        return self.home / "jobs"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
