@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from slicerxai.errors import NotFoundError
 from slicerxai.explain.contract import Explainer, ExplainParameters
@@ -54,6 +55,6 @@ def explainer(name: str) -> Explainer[ExplainParameters]:
     return loaded()
 
 
-def _load(path: str):  # type: ignore[no-untyped-def]
+def _load(path: str) -> Any:
     module, _, attribute = path.partition(":")
     return getattr(import_module(module), attribute)

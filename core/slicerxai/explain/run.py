@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from slicerxai import __version__
 from slicerxai.errors import InputError
 from slicerxai.explain import registry
-from slicerxai.explain.contract import Explanation, ExplainParameters, Inputs, Provenance
+from slicerxai.explain.contract import ExplainParameters, Explanation, Inputs, Provenance
 from slicerxai.progress import Progress, silent
 
 if TYPE_CHECKING:
