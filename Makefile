@@ -1,0 +1,12 @@
+# Windows: use `py tasks.py demo` and `py tasks.py test` instead.
+PYTHON ?= python3
+.PHONY: demo test install
+
+demo:  ## IMAGE=path explains a scan of your own
+	$(PYTHON) tasks.py demo $(if $(IMAGE),--image "$(IMAGE)")
+
+test:
+	$(PYTHON) tasks.py test
+
+install:
+	$(PYTHON) tasks.py install

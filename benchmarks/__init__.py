@@ -1,0 +1,1 @@
+"""Experiments with a protocol fixed beforehand; `python -m benchmarks list` names them."""

@@ -1,0 +1,90 @@
+"""`python -m benchmarks list` and `python -m benchmarks run NAME [--data DIR] [--out DIR] [--quick]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+BENCHMARKS = {
+    "segmentation": "Dice and lesion-wise F1 of both segmenters on the phantom and on real scans",
+}
+LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the versions that a figure depends on."""
+    import torch
+
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "versions": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Rows as a table; floats with four significant digits."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+
+    def cell(value: object) -> str:
+        return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(cell(row.get(column)) for column in columns) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def run(name: str, data: Path | None, out: Path, quick: bool) -> Path:
+    """Run one benchmark, print its table and write `OUT/NAME.json`."""
+    out.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    result = import_module(f"benchmarks.{name}").run(data=data, out=out, quick=quick)
+    result |= {"name": name, "quick": quick, "seconds": time.perf_counter() - started, "environment": environment()}
+    target = out / f"{name}.json"
+    temporary = target.with_suffix(".json.tmp")
+    temporary.write_text(json.dumps(result, indent=2) + "\n")
+    temporary.replace(target)
+    print(f"## {name}\n\n{markdown(result['rows'])}\n")
+    print(markdown([{"figure": key, "value": value} for key, value in result["figures"].items()]))
+    for note in result.get("notes", []):
+        print(f"\n- {note}")
+    print(f"\nWritten: {target}")
+    return target
+
+
+def main() -> int:
+    """Parse the command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="names and one line each")
+    runner = commands.add_parser("run", help="run one")
+    runner.add_argument("name", choices=sorted(BENCHMARKS))
+    runner.add_argument("--data", type=Path, help="folder with real data in the form that the benchmark names")
+    runner.add_argument("--out", type=Path, default=Path("build/benchmarks"), help="where NAME.json is written")
+    runner.add_argument("--quick", action="store_true", help="the same protocol at a size that ends within 10 minutes")
+    arguments = parser.parse_args()
+    if arguments.command == "list":
+        for name, line in BENCHMARKS.items():
+            print(f"{name:24} {line}")
+        return 0
+    if arguments.data is not None and not arguments.data.is_dir():
+        print(f"--data {arguments.data}: no such folder", file=sys.stderr)
+        return 2
+    run(arguments.name, arguments.data, arguments.out, arguments.quick)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
