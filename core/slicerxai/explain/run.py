@@ -11,12 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from slicerxai import __version__
-from slicerxai.errors import InputError
 from slicerxai.explain import registry
 from slicerxai.explain.contract import ExplainParameters, Explanation, Inputs, Provenance
+from slicerxai.parameters import validate_parameters
 from slicerxai.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -27,15 +25,7 @@ LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 
 def parse_parameters(method: str, values: Mapping[str, Any]) -> ExplainParameters:
     """Validated parameters of a method. Raises `InputError` that names every bad field and what is accepted."""
-    model = registry.parameters_class(method)
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'parameters'}: {e['msg']} (got {e['input']!r})" for e in error.errors()
-        )
-        msg = f"bad parameters for {method}: {problems}; accepted: {', '.join(model.model_fields)}"
-        raise InputError(msg) from None
+    return validate_parameters(registry.parameters_class(method), values, method)
 
 
 def file_digest(path: Path) -> str:

@@ -40,9 +40,26 @@ class ModelStore:
         folder = self.root / name
         if not (folder / "model.json").is_file():
             known = ", ".join(self.names()) or "none yet"
-            msg = f"no model {name!r} (known: {known}); train one with: slicerxai train COHORT --name {name}"
+            msg = f"no model {name!r} (known: {known}); train one with: slicerxai train fast COHORT --name {name}"
             raise NotFoundError(msg)
         return folder
+
+    def resolve(self, name: str | None) -> str:
+        """The name itself when it exists; without one, the only model there is. Raises `NotFoundError` otherwise."""
+        if name is not None:
+            self.folder(name)
+            return name
+        names = self.names()
+        if len(names) == 1:
+            return names[0]
+        if not names:
+            msg = (
+                "no trained model yet; make one with: slicerxai phantom COHORT && slicerxai train fast COHORT "
+                "(or any cohort of your own)"
+            )
+            raise NotFoundError(msg)
+        msg = f"several models exist, name one of them: {', '.join(names)}"
+        raise InputError(msg)
 
     def describe(self, name: str) -> dict[str, Any]:
         """The content of `model.json`."""

@@ -1,0 +1,94 @@
+"""The `slicerxai` command: names its subcommands without importing them, and turns errors into exit codes.
+
+Exit codes: 0 success, 1 an unexpected failure, 2 something in the user's hands, 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from slicerxai import __version__
+from slicerxai.errors import Cancelled, UserError
+
+COMMANDS = {
+    "demo": "From nothing to a report: phantom, training, server, explanation.",
+    "phantom": "Write a synthetic MS cohort with known truth.",
+    "validate": "List every problem of a cohort at once.",
+    "train": "Train a segmenter on a cohort.",
+    "infer": "Segment one scan.",
+    "explain": "Explain a prediction; one subcommand for each method.",
+    "serve": "Start the MONAI Label server with the explain routes.",
+    "doctor": "Check this installation and say what to fix.",
+    "completion": "Print the script that completes commands in your shell.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported only when they are used, so that `--help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"slicerxai.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="slicerxai")
+@click.option("--traceback", "show_traceback", is_flag=True, help="Show the traceback of an unexpected failure.")
+@click.pass_context
+def cli(context: click.Context, show_traceback: bool) -> None:
+    """Why a medical-imaging model decided, whether to trust it here, and what broke elsewhere.
+
+    For research use only.
+    """
+    context.obj = {"traceback": show_traceback}
+
+
+def fail(message: str, code: int) -> int:
+    """Say what went wrong on stderr; when JSON was asked for, on stdout as JSON too."""
+    click.echo(f"Error: {message}", err=True)
+    if "--json" in sys.argv:
+        click.echo(json.dumps({"error": message}))
+    return code
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(_main())
+
+
+def _main() -> int:
+    try:
+        cli.main(standalone_mode=False, prog_name="slicerxai")
+    except click.ClickException as error:
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            click.echo(error.ctx.get_usage(), err=True)
+        return fail(error.format_message(), 2)
+    except UserError as error:
+        return fail(str(error), 2)
+    except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        return fail(f"{error.strerror}: {error.filename}", 2)
+    except (Cancelled, KeyboardInterrupt, click.Abort):
+        return fail("cancelled", 130)
+    except Exception as error:
+        if "--traceback" in sys.argv:
+            traceback.print_exc()
+        return fail(f"unexpected {type(error).__name__}: {error} (slicerxai --traceback … shows where)", 1)
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""`slicerxai serve STUDIES`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("serve")
+@click.argument("studies", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port to bind.")
+@click.option("--allow-unauthenticated", is_flag=True, help="Bind an address other than loopback without logins.")
+def command(studies: Path, host: str, port: int, allow_unauthenticated: bool) -> None:
+    """Start the MONAI Label server with the explain routes over the images in STUDIES."""
+    from slicerxai.server.serve import serve
+
+    serve(studies, host=host, port=port, allow_unauthenticated=allow_unauthenticated)

@@ -1,0 +1,97 @@
+"""`slicerxai train KIND COHORT`."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from slicerxai.cli.options import given, options
+from slicerxai.cli.progress import progress_bar
+from slicerxai.parameters import validate_parameters
+from slicerxai.settings import settings
+
+KINDS = {
+    "fast": ("A small MONAI network, minutes on a CPU.", "slicerxai.models.fast_parameters:FastTrainingParameters"),
+    "nnunet": ("nnU-Net v2.", "slicerxai.models.nnunet_parameters:NnunetTrainingParameters"),
+}
+
+
+class TrainGroup(click.Group):
+    """One subcommand for each kind of segmenter; its options are the fields of its parameter model."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(KINDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in KINDS:
+            return None
+        summary, path = KINDS[cmd_name]
+        module, _, name = path.partition(":")
+        parameters: type[BaseModel] = getattr(import_module(module), name)
+
+        def train(cohort: Path, name: str, rater: str, resume: bool, as_json: bool, **values: Any) -> None:
+            _train(cmd_name, parameters, cohort, name=name, rater=rater, resume=resume, as_json=as_json, values=values)
+
+        return click.Command(
+            cmd_name,
+            callback=train,
+            help=f"{summary} COHORT is a folder: MSSEG2016, BIDS, or a folder with a CSV.",
+            params=[
+                click.Argument(["cohort"], type=click.Path(path_type=Path)),
+                click.Option(["--name"], default=cmd_name, show_default=True, help="Name of the trained model."),
+                click.Option(["--rater"], default="consensus", show_default=True, help="Whose masks to learn."),
+                click.Option(["--resume"], is_flag=True, help="Go on with an interrupted training of this name."),
+                click.Option(["--json", "as_json"], is_flag=True, help="Print a JSON summary."),
+                *options(parameters),
+            ],
+        )
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Kinds"):
+            formatter.write_dl([(kind, summary) for kind, (summary, _) in KINDS.items()])
+
+
+@click.group("train", cls=TrainGroup)
+def command() -> None:
+    """Train a segmenter on a cohort; one subcommand for each kind."""
+
+
+def _train(
+    kind: str,
+    model: type[BaseModel],
+    cohort: Path,
+    *,
+    name: str,
+    rater: str,
+    resume: bool,
+    as_json: bool,
+    values: dict[str, Any],
+) -> None:
+    parameters = validate_parameters(model, given(values, model), f"train {kind}")
+    from slicerxai import runtime
+    from slicerxai.data.readers import read_cohort
+    from slicerxai.models.store import ModelStore
+
+    cases = list(read_cohort(cohort))
+    runtime.configure()
+    from slicerxai.models.training import train
+
+    with progress_bar(f"train {kind}") as progress:
+        info = train(
+            kind,
+            cases,
+            rater=rater,
+            parameters=parameters,
+            store=ModelStore(settings().models),
+            name=name,
+            device=runtime.device(),
+            progress=progress,
+            resume=resume,
+        )
+    summary = {"name": info.name, "kind": info.kind, "digest": info.digest, "folder": str(settings().models / name)}
+    click.echo(json.dumps(summary) if as_json else f"model {name!r} written to {settings().models / name}")
