@@ -1,0 +1,60 @@
+"""Move a volume onto another grid, in world coordinates."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from slicerxai.data.volume import Volume
+
+
+def same_grid(
+    volume: Volume, affine: NDArray[np.float64], shape: tuple[int, int, int], within_mm: float = 1e-3
+) -> bool:
+    """Whether the volume lies on this grid: equal shape, and no corner voxel displaced by more than `within_mm`."""
+    if volume.shape != tuple(shape):
+        return False
+    corners = np.stack(np.meshgrid(*([0, size - 1] for size in shape), [1], indexing="ij")).reshape(4, -1)
+    shift = ((volume.affine - affine) @ corners)[:3]
+    return bool(np.linalg.norm(shift, axis=0).max() <= within_mm)
+
+
+def resample(
+    volume: Volume, affine: NDArray[np.float64], shape: tuple[int, int, int], order: int = 1, fill: float = 0.0
+) -> Volume:
+    """The volume's value at the world position of every voxel of the target grid.
+
+    Args:
+        volume: any orientation, spacing and handedness.
+        affine: (4, 4), index on the target grid to RAS mm.
+        shape: of the target grid.
+        order: 0 nearest (labels), 1 linear, up to 5 (splines).
+        fill: value outside the volume, that is more than half a voxel beyond the outermost voxel centres for order 0
+            and beyond the centres themselves for other orders.
+
+    Returns:
+        The target grid, in the voxel type of `volume`; order 0 and identical grids keep values exactly. Integers are
+        rounded to the nearest after interpolation, float16 is unsupported.
+    """
+    affine = np.asarray(affine, dtype=np.float64)
+    if same_grid(volume, affine, shape, within_mm=0.0):
+        return volume
+    index = np.linalg.inv(volume.affine) @ affine
+    working = volume.array
+    if working.dtype == np.bool_:
+        working = working.astype(np.uint8)
+    if order > 0 and working.dtype.kind != "f":
+        working = working.astype(np.float64)
+    moved = ndimage.affine_transform(
+        working, index[:3, :3], index[:3, 3], output_shape=tuple(shape), order=order, mode="constant", cval=fill
+    )
+    if volume.array.dtype.kind in "iu" and order > 0:
+        limits = np.iinfo(volume.array.dtype)  # type: ignore[type-var]
+        moved = np.clip(np.rint(moved), limits.min, limits.max)
+    return Volume(moved.astype(volume.array.dtype), affine)
+
+
+def resample_like(volume: Volume, reference: Volume, order: int = 1, fill: float = 0.0) -> Volume:
+    """`resample` onto the grid of another volume."""
+    return resample(volume, reference.affine, reference.shape, order, fill)
