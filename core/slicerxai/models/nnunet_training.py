@@ -1,0 +1,325 @@
+"""Train nnU-Net v2 on cases: plan, preprocess, train, and leave a model folder without pickled code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from slicerxai import __version__
+from slicerxai.data.case import Case
+from slicerxai.data.files import replaced_text
+from slicerxai.data.io import write_volume
+from slicerxai.data.volume import Volume
+from slicerxai.errors import ConflictError, InputError
+from slicerxai.progress import Progress, part, silent
+from slicerxai.settings import settings
+
+if TYPE_CHECKING:
+    import torch
+
+DATASET = "Dataset001_Lesions"
+PLANS = "nnUNetPlans"
+LABELS = {"background": 0, "lesion": 1}
+TRAINERS = {"short": "ShortTrainer", "stock": "nnUNetTrainer"}
+SHORT_ONLY = ("epochs", "iterations", "batch_size", "learning_rate", "patch", "features", "convolutions")
+LIBRARIES = ("torch", "nnunetv2", "dynamic_network_architectures", "batchgeneratorsv2", "numpy")
+
+
+class NnunetTrainingParameters(BaseModel):
+    """What nnU-Net is trained on and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    channels: tuple[str, ...] = Field(
+        default=("FLAIR",), min_length=1, description="Modality of each input channel, in order."
+    )
+    configuration: Literal["3d_fullres", "2d"] = Field(
+        default="3d_fullres", description="nnU-Net's configuration: volumes or single slices."
+    )
+    trainer: Literal["short", "stock"] = Field(
+        default="short",
+        description="short: a small plan and few epochs of AdamW, minutes on a CPU; "
+        "stock: nnU-Net's own plan and its 1000 epochs, for a GPU.",
+    )
+    fold: Literal["all", 0, 1, 2, 3, 4] = Field(
+        default="all", description="Fold of nnU-Net's 5-fold split whose validation part is held out; all: none."
+    )
+    epochs: int = Field(default=20, ge=1, le=1000, description="Epochs of the short trainer.")
+    iterations: int = Field(default=50, ge=1, le=1000, description="Steps of an epoch of the short trainer.")
+    batch_size: int = Field(default=2, ge=1, le=64, description="Patches of a step of the short trainer.")
+    learning_rate: float = Field(default=2e-3, gt=0, le=1, description="First learning rate of the short trainer.")
+    patch: int = Field(default=48, ge=16, le=256, description="Longest edge of the short trainer's patch, voxels.")
+    features: int = Field(default=12, ge=4, le=64, description="Channels of the short network's first stage.")
+    convolutions: int = Field(default=1, ge=1, le=4, description="Convolutions of each stage of the short network.")
+    workers: int = Field(default=0, ge=0, le=64, description="Extra processes that augment; 0: none.")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the weights, batches and augmentation.")
+
+    @model_validator(mode="after")
+    def _stock_has_its_own(self) -> NnunetTrainingParameters:
+        given = [name for name in SHORT_ONLY if name in self.model_fields_set]
+        if self.trainer == "stock" and given:
+            msg = f"the stock trainer sets its own {', '.join(given)}; leave them out or use trainer 'short'"
+            raise ValueError(msg)
+        return self
+
+
+def train_nnunet(
+    cases: Sequence[Case],
+    rater: str,
+    parameters: NnunetTrainingParameters,
+    folder: Path,
+    name: str,
+    device: torch.device,
+    progress: Progress = silent,
+    *,
+    resume: bool = False,
+) -> None:
+    """Train on all cases and fill `folder` with model.json, plans.json, dataset.json and weights.pt.
+
+    The work in progress lies in `work_folder(name)` until the model is complete. A run that was cancelled or died goes
+    on from its last checkpoint with `resume` (after every epoch with the short trainer, every 50 with the stock one).
+
+    Args:
+        cases: with every channel and a binary mask of the rater, each on one grid of its own.
+        rater: whose masks are learned.
+        folder: an existing folder to fill.
+        name: of the model.
+
+    Raises:
+        InputError: unusable cases, or nothing to resume.
+        ConflictError: another nnU-Net training runs in this process, or the run to resume was started differently.
+        Cancelled: through `progress`.
+    """
+    from slicerxai.models.nnunet_environment import nnunet_environment
+
+    work = work_folder(name)
+    order = {"cases": [case.id for case in cases], "rater": rater, "parameters": parameters.model_dump(mode="json")}
+    started = _begin(work, order, resume)
+    with nnunet_environment(work, progress) as watched:
+        if not (work / "prepared").exists():
+            _prepare(cases, rater, parameters, work, part(watched, 0.0, 0.1))
+            (work / "prepared").touch()
+        trainer = _train(parameters, device, part(watched, 0.1, 1.0), resume=resume)
+    _export(trainer, folder, name, {**order, "started": started, "finished": _now(), "device": str(device)})
+    shutil.rmtree(work)
+
+
+def work_folder(name: str) -> Path:
+    """Where the training of a model keeps its work in progress."""
+    return settings().home / "training" / f"nnunet-{name}"
+
+
+def _begin(work: Path, order: Mapping[str, Any], resume: bool) -> str:
+    """Open a new run or the one to resume; gives the time at which it was first started."""
+    record = work / "run.json"
+    if resume:
+        if not record.is_file():
+            msg = f"nothing to resume in {work}; train without resume"
+            raise InputError(msg)
+        before = json.loads(record.read_text(encoding="utf-8"))
+        started: str = before.pop("started")
+        asked = json.loads(json.dumps(order))
+        changed = [key for key in asked if asked[key] != before[key]]
+        if changed:
+            msg = f"the training in {work} was started with other {', '.join(changed)}; train without resume"
+            raise ConflictError(msg)
+        return started
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    started = _now()
+    replaced_text(record, json.dumps({**order, "started": started}))
+    return started
+
+
+def _prepare(
+    cases: Sequence[Case], rater: str, parameters: NnunetTrainingParameters, work: Path, progress: Progress
+) -> None:
+    """nnU-Net's raw data set, fingerprint, plans and preprocessed data."""
+    from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
+    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
+    from nnunetv2.preprocessing.preprocessors import default_preprocessor
+
+    from slicerxai.models.nnunet_environment import inline_pools, variables
+    from slicerxai.models.nnunet_planner import SmallPlanner
+
+    _write_raw(cases, rater, parameters, work / "nnUNet_raw" / DATASET, part(progress, 0.0, 0.3))
+    with inline_pools(fingerprint_extractor, _counter(part(progress, 0.3, 0.5), len(cases), "measuring")):
+        extractor = fingerprint_extractor.DatasetFingerprintExtractor(DATASET, 1)
+        extractor.show_progress_bar = False
+        extractor.num_foreground_voxels_for_intensitystats = 1e6  # z-scores do not need them; 1e8 is a gigabyte
+        extractor.run(overwrite_existing=True)
+    with variables({"nnUNet_n_proc_DA": "1"}):
+        if parameters.trainer == "short":
+            plans = SmallPlanner(DATASET).plan_small(
+                patch=parameters.patch,
+                features=parameters.features,
+                convolutions=parameters.convolutions,
+                batch_size=parameters.batch_size,
+            )
+            schedule = parameters.model_dump(include={"epochs", "iterations", "learning_rate", "seed"})
+            _add_to_plans(plans, {"short_trainer": schedule}, work)
+        else:
+            ExperimentPlanner(DATASET).plan_experiment()
+    with inline_pools(default_preprocessor, _counter(part(progress, 0.5, 1.0), len(cases), "preprocessing")):
+        preprocessor = default_preprocessor.DefaultPreprocessor(verbose=False)
+        preprocessor.show_progress_bar = False
+        preprocessor.run(DATASET, parameters.configuration, PLANS, 1)
+
+
+def _write_raw(
+    cases: Sequence[Case], rater: str, parameters: NnunetTrainingParameters, raw: Path, progress: Progress
+) -> None:
+    if parameters.fold != "all" and len(cases) < 5:
+        msg = f"fold {parameters.fold} of a 5-fold split needs at least 5 cases, got {len(cases)}; use fold 'all'"
+        raise InputError(msg)
+    lesion_voxels = 0
+    for number, case in enumerate(cases):
+        progress(number / len(cases), f"reading {case.id}")
+        mask = case.mask(rater)
+        lesion_voxels += _check_mask(case, rater, mask)
+        for channel, modality in enumerate(parameters.channels):
+            image = case.image(modality)
+            _check_image(case, modality, image, mask)
+            stored = image.with_array(image.array.astype(np.float32))
+            write_volume(raw / "imagesTr" / f"case{number:04d}_{channel:04d}.nii", stored)
+        write_volume(raw / "labelsTr" / f"case{number:04d}.nii", mask.with_array(mask.array.astype(np.uint8)))
+    if lesion_voxels == 0:
+        msg = f"no lesion voxel in any of the {len(cases)} masks of rater {rater!r}"
+        raise InputError(msg)
+    dataset = {
+        "channel_names": {str(channel): modality for channel, modality in enumerate(parameters.channels)},
+        "labels": LABELS,
+        "numTraining": len(cases),
+        "file_ending": ".nii",
+        "overwrite_image_reader_writer": "NibabelIOWithReorient",
+    }
+    replaced_text(raw / "dataset.json", json.dumps(dataset))
+
+
+def _check_mask(case: Case, rater: str, mask: Volume) -> int:
+    """The number of lesion voxels."""
+    if not np.isin(mask.array, (0, 1)).all():
+        msg = f"mask {rater!r} of case {case.id!r} holds other values than 0 and 1"
+        raise InputError(msg)
+    return int(np.count_nonzero(mask.array))
+
+
+def _check_image(case: Case, modality: str, image: Volume, mask: Volume) -> None:
+    if image.shape != mask.shape or not np.allclose(image.affine, mask.affine, atol=1e-3):
+        msg = f"{modality} of case {case.id!r} and its mask lie on different grids: {image.shape} and {mask.shape}"
+        raise InputError(msg)
+    if not image.array.any():
+        msg = f"{modality} of case {case.id!r} is empty: every voxel is zero"
+        raise InputError(msg)
+
+
+def _add_to_plans(plans: dict[str, Any], values: Mapping[str, Any], work: Path) -> None:
+    path = work / "nnUNet_preprocessed" / DATASET / f"{PLANS}.json"
+    replaced_text(path, json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}))
+
+
+def _train(parameters: NnunetTrainingParameters, device: torch.device, progress: Progress, *, resume: bool) -> Any:
+    """The finished trainer."""
+    import torch
+    from nnunetv2.run.run_training import get_trainer_from_args, maybe_load_checkpoint
+
+    from slicerxai.models.nnunet_environment import variables
+
+    progress(0.0, "starting nnU-Net")
+    torch.manual_seed(parameters.seed)
+    np.random.seed(parameters.seed)  # noqa: NPY002 - nnU-Net draws from the global generator
+    environment = {"nnUNet_n_proc_DA": str(parameters.workers), "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}
+    with variables(environment), torch.serialization.safe_globals(_numpy_scalars()):
+        trainer = get_trainer_from_args(
+            DATASET,
+            parameters.configuration,
+            parameters.fold,
+            TRAINERS[parameters.trainer],
+            PLANS,
+            continue_training=resume,
+            device=device,
+        )
+        trainer.logger.plot_progress_png = lambda _folder: None  # seconds an epoch
+        maybe_load_checkpoint(trainer, continue_training=resume, validation_only=False)
+        _watch(trainer, progress)
+        trainer.run_training()
+    return trainer
+
+
+def _numpy_scalars() -> list[Any]:
+    """What nnU-Net's checkpoints hold besides tensors and plain values: its log has numbers of numpy's own types."""
+    rebuild = np.float64(0).__reduce__()[0]
+    return [rebuild, np.dtype, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i8"))]
+
+
+def _watch(trainer: Any, progress: Progress) -> None:
+    """Report every training and validation step of any of nnU-Net's trainers."""
+    steps = trainer.num_iterations_per_epoch + trainer.num_val_iterations_per_epoch
+    done = trainer.current_epoch * steps
+    training, validation = trainer.train_step, trainer.validation_step
+
+    def report() -> None:
+        nonlocal done
+        done += 1
+        losses = trainer.logger.get_value("train_losses", step=None)
+        loss = f", loss {losses[-1]:.3f}" if losses else ""
+        message = f"epoch {trainer.current_epoch + 1} of {trainer.num_epochs}{loss}"
+        progress(done / (steps * trainer.num_epochs), message)
+
+    def train_step(batch: dict[str, Any]) -> Any:
+        result = training(batch)
+        report()
+        return result
+
+    def validation_step(batch: dict[str, Any]) -> Any:
+        result = validation(batch)
+        report()
+        return result
+
+    trainer.train_step, trainer.validation_step = train_step, validation_step
+
+
+def _export(trainer: Any, folder: Path, name: str, run: Mapping[str, Any]) -> None:
+    import torch
+
+    weights = {key: value.cpu() for key, value in trainer.network.state_dict().items()}
+    torch.save(weights, folder / "weights.pt")
+    (folder / "plans.json").write_text(json.dumps(trainer.plans_manager.plans, indent=1), encoding="utf-8")
+    (folder / "dataset.json").write_text(json.dumps(trainer.dataset_json, indent=1), encoding="utf-8")
+    losses = trainer.logger.get_value("train_losses", step=None)
+    description = {
+        "name": name,
+        "kind": "nnunet",
+        "channels": run["parameters"]["channels"],
+        "labels": list(LABELS),
+        "configuration": trainer.configuration_name,
+        "provenance": {
+            **run,
+            "losses": [round(float(loss), 5) for loss in losses],
+            "versions": {"slicerxai": __version__} | {library: version(library) for library in LIBRARIES},
+        },
+    }
+    replaced_text(folder / "model.json", json.dumps(description, indent=1))
+
+
+def _counter(progress: Progress, total: int, doing: str) -> Any:
+    done = 0
+
+    def report() -> None:
+        nonlocal done
+        done += 1
+        progress(done / total, f"{doing} case {done} of {total}")
+
+    return report
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
