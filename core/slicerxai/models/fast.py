@@ -1,0 +1,127 @@
+"""The fast segmenter: a small U-Net on an isotropic grid around the brain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy import ndimage
+
+from slicerxai.data.resample import resample, resample_like
+from slicerxai.data.volume import Volume
+from slicerxai.errors import InputError
+from slicerxai.models.intensity import foreground, robust_zscore
+from slicerxai.models.protocols import ModelInfo, Prepared, Segmentation
+from slicerxai.models.sliding_window import blended_logits
+from slicerxai.models.store import digest
+from slicerxai.models.unet import FastUNet
+from slicerxai.models.working_grid import WorkingGrid, check_affine, working_grid
+from slicerxai.progress import Progress, silent
+
+WEIGHTS = "weights.pt"
+LABELS = ("background", "lesion")
+
+
+class FastConfig(BaseModel):
+    """What defines the network and its working grid; stored in `model.json` under "config"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spacing: float = Field(gt=0, description="Voxel edge of the working grid, mm.")
+    patch_size: tuple[int, int, int] = Field(description="Edges of a patch, voxels of the working grid.")
+    features: tuple[int, ...] = Field(min_length=2, description="Channels of each level of the network.")
+    overlap: float = Field(default=0.25, ge=0, lt=1, description="Share of a patch in common with the next one.")
+    margin: int = Field(default=4, ge=0, description="Voxels of the working grid kept around the brain.")
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="Probability from which a voxel is lesion.")
+
+
+class FastSegmenter:
+    """Small 3D U-Net for skull-stripped images; implements `slicerxai.models.protocols.Segmenter`.
+
+    Working grid: axes permuted and flipped to RAS, isotropic spacing, cropped to the non-zero voxels of the first
+    channel, robust z-score in the brain and zero outside.
+    """
+
+    def __init__(self, info: ModelInfo, network: FastUNet, config: FastConfig, device: torch.device) -> None:
+        self.info = info
+        self.config = config
+        self.device = device
+        self.patch_size = config.patch_size
+        self.network: torch.nn.Module = network.to(device).eval().requires_grad_(requires_grad=False)
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device) -> FastSegmenter:
+        """Read a model folder. Raises `InputError` when its files are missing or do not fit each other."""
+        try:
+            description = json.loads((folder / "model.json").read_text())
+            config = FastConfig.model_validate(description["config"])
+            channels, labels = tuple(description["channels"]), tuple(description["labels"])
+            network = FastUNet(len(channels), len(labels), config.features)
+            network.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
+            name, provenance = description["name"], description["provenance"]
+        except (OSError, KeyError, ValidationError, json.JSONDecodeError, RuntimeError, EOFError) as error:
+            msg = f"model folder {folder} is damaged ({type(error).__name__}: {error}); train the model again"
+            raise InputError(msg) from error
+        info = ModelInfo(name, "fast", channels, labels, digest(folder), provenance)
+        return cls(info, network, config, device)
+
+    def prepare(self, images: Mapping[str, Volume]) -> Prepared:
+        """Images by modality to the working grid.
+
+        Raises:
+            InputError: missing modality; empty, constant or non-finite image; bad voxel size; no overlap of modalities.
+        """
+        return prepare(images, self.info.channels, self.config)
+
+    def predict(self, images: Mapping[str, Volume], progress: Progress = silent) -> Segmentation:
+        """Segment one case; the same input gives the same bits with the same number of threads."""
+        prepared = self.prepare(images)
+        logits, covered = blended_logits(
+            self.network, prepared.tensor, self.patch_size, self.config.overlap, self.device, progress
+        )
+        lesion = 1 - torch.softmax(logits, dim=0)[0]
+        working = Volume(torch.where(covered, lesion, torch.zeros(())).numpy(), prepared.affine)
+        probability = resample_like(working, prepared.reference)
+        labelmap = probability.with_array((probability.array >= self.config.threshold).astype(np.uint8))
+        progress(1.0, "segmented")
+        return Segmentation(labelmap, probability)
+
+
+def prepare(images: Mapping[str, Volume], channels: tuple[str, ...], config: FastConfig) -> Prepared:
+    """Images by modality to tensor (C, I, J, K) on the working grid; see `FastSegmenter.prepare`."""
+    missing = [channel for channel in channels if channel not in images]
+    if missing:
+        msg = f"the model needs {', '.join(channels)}; missing {', '.join(missing)}, got {', '.join(images) or 'none'}"
+        raise InputError(msg)
+    reference = images[channels[0]]
+    check_affine(reference.affine)
+    multiple = 2 ** (len(config.features) - 1)
+    brain = reference.with_array(foreground(reference.array, channels[0]))
+    grid = working_grid(brain, config.spacing, config.margin, config.patch_size, multiple)
+    arrays = [_channel(images[channel], channel, grid) for channel in channels]
+    return Prepared(torch.from_numpy(np.stack(arrays)), grid.affine, reference)
+
+
+def _channel(volume: Volume, name: str, grid: WorkingGrid) -> NDArray[np.float32]:
+    check_affine(volume.affine)
+    brain = volume.with_array(foreground(volume.array, name).astype(np.float32))
+    image = antialiased(volume.with_array(volume.array.astype(np.float32)), grid)
+    inside = resample(brain, grid.affine, grid.shape).array > 0.5
+    if not inside.any():
+        msg = f"{name} does not overlap the first channel in space; check the images' affines"
+        raise InputError(msg)
+    return robust_zscore(resample(image, grid.affine, grid.shape).array, inside, name)
+
+
+def antialiased(volume: Volume, grid: WorkingGrid) -> Volume:
+    """Gaussian smoothing, sigma = (f - 1) / 2 voxels, along the axes that the grid samples f > 1 times more coarsely."""
+    steps = np.abs(np.linalg.inv(volume.affine)[:3, :3] @ grid.affine[:3, :3]).max(axis=1)
+    sigma = np.maximum(steps - 1, 0) / 2
+    if (sigma < 0.05).all():
+        return volume
+    return volume.with_array(ndimage.gaussian_filter(volume.array, sigma))
