@@ -41,7 +41,7 @@ def command(as_json: bool) -> None:
             click.echo(f"{mark}{finding.name}: {finding.state}" + (f" -> {finding.fix}" if finding.fix else ""))
         click.echo("everything is in order" if not broken else f"{len(broken)} to fix")
     if broken:
-        sys.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _python() -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib import import_module
 
 import click
@@ -26,6 +27,7 @@ COMMANDS = {
     "doctor": "Check this installation and say what to fix.",
     "completion": "Print the script that completes commands in your shell.",
 }
+UNUSABLE_PATH = (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
 
 
 class LazyGroup(click.Group):
@@ -57,37 +59,39 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     context.obj = {"traceback": show_traceback}
 
 
-def fail(message: str, code: int) -> int:
-    """Say what went wrong on stderr; when JSON was asked for, on stdout as JSON too."""
-    click.echo(f"Error: {message}", err=True)
-    if "--json" in sys.argv:
-        click.echo(json.dumps({"error": message}))
-    return code
-
-
 def main() -> None:
     """Entry point."""
-    sys.exit(_main())
+    sys.exit(run(sys.argv[1:]))
 
 
-def _main() -> int:
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line. Returns the exit code."""
     try:
-        cli.main(standalone_mode=False, prog_name="slicerxai")
+        code = cli.main(list(arguments), standalone_mode=False, prog_name="slicerxai")
     except click.ClickException as error:
         if isinstance(error, click.UsageError) and error.ctx is not None:
             click.echo(error.ctx.get_usage(), err=True)
-        return fail(error.format_message(), 2)
+        return _fail(error.format_message(), 2, arguments)
     except UserError as error:
-        return fail(str(error), 2)
-    except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        return fail(f"{error.strerror}: {error.filename}", 2)
+        return _fail(str(error), 2, arguments)
+    except UNUSABLE_PATH as error:
+        return _fail(f"{error.strerror}: {error.filename}", 2, arguments)
     except (Cancelled, KeyboardInterrupt, click.Abort):
-        return fail("cancelled", 130)
+        return _fail("cancelled", 130, arguments)
     except Exception as error:
-        if "--traceback" in sys.argv:
+        if "--traceback" in arguments:
             traceback.print_exc()
-        return fail(f"unexpected {type(error).__name__}: {error} (slicerxai --traceback … shows where)", 1)
-    return 0
+        message = f"unexpected {type(error).__name__}: {error} (slicerxai --traceback … shows where)"
+        return _fail(message, 1, arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
+    """Say what went wrong on stderr; when JSON was asked for, on stdout as JSON too."""
+    click.echo(f"Error: {message}", err=True)
+    if "--json" in arguments:
+        click.echo(json.dumps({"error": message}))
+    return code
 
 
 if __name__ == "__main__":
