@@ -64,11 +64,14 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one return for each exit code
     """Run one command line. Returns the exit code."""
     try:
         code = cli.main(list(arguments), standalone_mode=False, prog_name="slicerxai")
     except click.ClickException as error:
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            click.echo(error.format_message())
+            return 2
         if isinstance(error, click.UsageError) and error.ctx is not None:
             click.echo(error.ctx.get_usage(), err=True)
         return _fail(error.format_message(), 2, arguments)
