@@ -87,7 +87,8 @@ class FastSegmenter:
         lesion = 1 - torch.softmax(logits, dim=0)[0]
         working = Volume(torch.where(covered, lesion, torch.zeros(())).numpy(), prepared.affine)
         probability = resample_like(working, prepared.reference)
-        labelmap = probability.with_array((probability.array >= self.config.threshold).astype(np.uint8))
+        lesions = np.asarray(probability.array, dtype=np.float32) >= self.config.threshold
+        labelmap = probability.with_array(lesions.astype(np.uint8))
         progress(1.0, "segmented")
         return Segmentation(labelmap, probability)
 
@@ -111,15 +112,16 @@ def _channel(volume: Volume, name: str, grid: WorkingGrid) -> NDArray[np.float32
     check_affine(volume.affine)
     brain = volume.with_array(foreground(volume.array, name).astype(np.float32))
     image = antialiased(volume.with_array(volume.array.astype(np.float32)), grid)
-    inside = resample(brain, grid.affine, grid.shape).array > 0.5
+    inside = np.asarray(resample(brain, grid.affine, grid.shape).array, dtype=np.float32) > 0.5
     if not inside.any():
         msg = f"{name} does not overlap the first channel in space; check the images' affines"
         raise InputError(msg)
-    return robust_zscore(resample(image, grid.affine, grid.shape).array, inside, name)
+    array = np.asarray(resample(image, grid.affine, grid.shape).array, dtype=np.float32)
+    return robust_zscore(array, inside, name)
 
 
 def antialiased(volume: Volume, grid: WorkingGrid) -> Volume:
-    """Gaussian smoothing, sigma = (f - 1) / 2 voxels, along the axes that the grid samples f > 1 times more coarsely."""
+    """Gaussian smoothing along the axes that the grid samples f > 1 times more coarsely; sigma = (f - 1) / 2 voxels."""
     steps = np.abs(np.linalg.inv(volume.affine)[:3, :3] @ grid.affine[:3, :3]).max(axis=1)
     sigma = np.maximum(steps - 1, 0) / 2
     if (sigma < 0.05).all():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.losses import DiceCELoss
+from monai.losses.dice import DiceCELoss
+from numpy.typing import NDArray
 from torch import Generator, nn
 
 from slicerxai import __version__
@@ -189,13 +189,9 @@ class _Run:
         segmenter = FastSegmenter(info, copy, self.config, self.device)
         scores = []
         for item in self.validation:
-            fraction = self.done / self.parameters.steps
-
-            def watch(_: float, message: str, fraction: float = fraction, case: str = item.id) -> None:
-                progress(fraction, f"validating on {case}: {message}")
-
-            found = segmenter.predict(item.images, watch).labelmap.array > 0
-            scores.append(overlap(found, item.truth.array))
+            watch = _fixed(progress, self.done / self.parameters.steps, f"validating on {item.id}")
+            found = np.asarray(segmenter.predict(item.images, watch).labelmap.array) == 1
+            scores.append(overlap(found, np.asarray(item.truth.array, dtype=np.bool_)))
         return float(np.mean(scores))
 
     def _save(self) -> None:
@@ -211,7 +207,7 @@ class _Run:
         }
         temporary = self.work / f"{CHECKPOINT}.tmp"
         torch.save(state, temporary)
-        os.replace(temporary, self.work / CHECKPOINT)
+        temporary.replace(self.work / CHECKPOINT)
 
     def restore(self) -> None:
         """Continue from the checkpoint. Raises `ConflictError` when there is none or it is of another training."""
@@ -229,6 +225,15 @@ class _Run:
         self.validation_dice = state["validation_dice"]
 
 
+def _fixed(progress: Progress, at: float, prefix: str) -> Progress:
+    """Progress of side work, during which the whole stands still."""
+
+    def inner(fraction: float, message: str) -> None:
+        progress(at, f"{prefix}: {message}")
+
+    return inner
+
+
 def schedule(step: int, steps: int) -> float:
     """Share of the peak learning rate: linear warm-up over the first twentieth, then half a cosine to zero."""
     warm = max(1, steps // 20)
@@ -237,7 +242,7 @@ def schedule(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def overlap(found: np.ndarray, truth: np.ndarray) -> float:
+def overlap(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     """Dice of two boolean masks; 1 when both are empty."""
     total = int(found.sum()) + int(truth.sum())
     return 2 * int((found & truth).sum()) / total if total else 1.0

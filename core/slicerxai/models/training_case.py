@@ -99,7 +99,7 @@ def load_case(case: Case, channels: tuple[str, ...], rater: str, config: FastCon
     images = {channel: case.image(channel) for channel in channels}
     prepared = prepare(images, channels, config)
     mask = case.mask(rater)
-    mask = mask.with_array((mask.array > 0).astype(np.float32))
+    mask = mask.with_array((np.asarray(mask.array) != 0).astype(np.float32))
     i, j, k = prepared.tensor.shape[1:]
     grid = WorkingGrid((i, j, k), prepared.affine)
     share = torch.from_numpy(resample(antialiased(mask, grid), grid.affine, grid.shape).array.astype(np.float32))
@@ -109,7 +109,7 @@ def load_case(case: Case, channels: tuple[str, ...], rater: str, config: FastCon
     return TrainingCase(
         id=case.id,
         images=images,
-        truth=mask.with_array(mask.array > 0),
+        truth=mask.with_array(np.asarray(mask.array) != 0),
         volume=torch.cat([prepared.tensor, share[None]]),
         lesion_voxels=(share >= 0.5).nonzero(),
         brain_voxels=(prepared.tensor[0] != 0).nonzero().to(torch.int16),

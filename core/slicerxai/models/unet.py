@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-import torch
 from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
 from torch import Tensor, nn
 
@@ -30,11 +30,11 @@ class FastUNet(nn.Module):
     def __init__(self, channels: int, labels: int, features: Sequence[int]) -> None:
         super().__init__()
         self.encoder = nn.ModuleList([TwoConv(3, channels, features[0], RELU, NORM, bias=False)])
-        for fine, coarse in zip(features[:-1], features[1:], strict=True):
+        for fine, coarse in pairwise(features):
             self.encoder.append(Down(3, fine, coarse, RELU, NORM, bias=False))
         self.decoder = nn.ModuleList(
             UpCat(3, coarse, fine, fine, RELU, NORM, bias=False, halves=False)
-            for fine, coarse in zip(features[-2::-1], features[:0:-1], strict=True)
+            for coarse, fine in pairwise(reversed(features))
         )
         self.head = nn.Conv3d(features[0], labels, kernel_size=1)
 
@@ -47,8 +47,3 @@ class FastUNet(nn.Module):
             x = block(x, levels.pop())
         logits: Tensor = self.head(x)
         return logits
-
-
-def channels_last(network: nn.Module) -> None:
-    """Lay the weights out as the processor's convolutions like them in training; values stay the same."""
-    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
