@@ -1,0 +1,206 @@
+"""One self-contained HTML page per explanation: no script, no network, printable."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from slicerxai.explain import registry
+from slicerxai.explain.colours import colour_bar
+from slicerxai.explain.contract import VERDICTS, Check, Explanation, Verdict
+from slicerxai.explain.slices import PLANES, Outline, Scene, Slice, pick, render_png, scenes
+
+MAX_PICTURE_BYTES = 2_700_000
+"""Of all slices together, before base64 adds a third: the page stays within about 4 MB."""
+PANEL_SIZES = (460, 380, 300, 220, 150)
+MAX_SCENES = 4
+
+VERDICT_WORDS: dict[Verdict, tuple[str, str, str]] = {
+    "reliable": ("✓", "Reliable", "Every self-check of this result passed."),
+    "caution": ("!", "Caution", "At least one self-check asks for caution: read the reasons before relying on it."),
+    "unreliable": ("✕", "Unreliable", "At least one self-check failed: do not draw conclusions from this result."),
+}
+UNCHECKED = "No self-check was made, so this result is not called reliable."
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a row."""
+
+    src: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One slice in all columns."""
+
+    title: str
+    reason: str
+    panels: list[Panel]
+
+
+@dataclass(frozen=True)
+class SliceTable:
+    """The slices of one scene with the legend of its columns."""
+
+    title: str
+    columns: list[str]
+    rows: list[Row]
+    legend: list[Outline]
+    scene: Scene
+    bar: str | None
+
+
+def render(explanation: Explanation) -> str:
+    """The page. Whatever the explanation holds is shown as text, never interpreted as HTML."""
+    symbol, word, sentence = VERDICT_WORDS[explanation.verdict]
+    entry = registry.METHODS.get(explanation.method)
+    return _template().render(
+        explanation=explanation,
+        title=entry.title if entry else explanation.method,
+        summary=entry.summary if entry else None,
+        symbol=symbol,
+        word=word,
+        sentence=sentence if explanation.checks else UNCHECKED,
+        slice_tables=slice_tables(explanation),
+        words=VERDICT_WORDS,
+        metrics=[(name, number(value)) for name, value in explanation.metrics.items()],
+        parameters=[(name, _parameter(value)) for name, value in explanation.parameters.items()],
+        digest=_digest,
+        figures=[(figure, data_uri(figure.png)) for figure in explanation.figures.values()],
+    )
+
+
+def slice_tables(explanation: Explanation) -> list[SliceTable]:
+    """Slices of each scene, as large as the page's size allows."""
+    shown = scenes(explanation)[:MAX_SCENES]
+    picks = [
+        (scene, at) for scene in shown for plane in PLANES for at in pick(scene, plane, 2 if len(shown) < 3 else 1)
+    ]
+    for longest in PANEL_SIZES:
+        pictures = [
+            [(column, _picture(scene, at, column, longest)) for column in _columns(scene)] for scene, at in picks
+        ]
+        if sum(len(content) for row in pictures for _, content in row) <= MAX_PICTURE_BYTES:
+            break
+    rows = [
+        (scene, Row(f"{at.plane.capitalize()} at {at.place}", at.reason, [_panel(scene, at, *item) for item in row]))
+        for (scene, at), row in zip(picks, pictures, strict=True)
+    ]
+    return [_table(scene, [row for owner, row in rows if owner is scene]) for scene in shown]
+
+
+def data_uri(content: bytes) -> str:
+    """A PNG as the address of an <img>."""
+    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+
+
+def number(value: object) -> str:
+    """A cell for people: four significant digits, "not defined" for NaN and for nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "not defined"
+    if isinstance(value, float):
+        text = f"{value:.4g}" if math.isfinite(value) else "∞"
+        return ("−" + text.lstrip("-")) if value < 0 else text
+    return str(value)
+
+
+def check_bound(check: Check) -> str:
+    """The measured value beside its limit."""
+    return f"measured {number(check.value)}, limit {number(check.limit)}"
+
+
+def _columns(scene: Scene) -> list[str]:
+    return ["image"] + ["outline"] * bool(scene.outlines) + ["map"] * (scene.heat is not None)
+
+
+def _picture(scene: Scene, at: Slice, column: str, longest: int) -> bytes:
+    return render_png(scene, at, outlines=column != "image", heat=column == "map", longest=longest)
+
+
+def _panel(scene: Scene, at: Slice, column: str, content: bytes) -> Panel:
+    what = {"image": scene.name, "outline": f"{scene.name} with outlines of {_names(scene)}"}.get(column)
+    if column == "map" and scene.heat is not None:
+        what = f"{scene.heat.name} over {scene.name}"
+    return Panel(data_uri(content), alt=f"{at.plane.capitalize()} slice at {at.place}: {what} ({at.reason})")
+
+
+def _table(scene: Scene, rows: list[Row]) -> SliceTable:
+    heads = {
+        "image": scene.name,
+        "outline": f"Outline of {_names(scene)}",
+        "map": scene.heat.name if scene.heat else "",
+    }
+    return SliceTable(
+        title=f"{scene.heat.name} on {scene.name}" if scene.heat else scene.name,
+        columns=[heads[column] for column in _columns(scene)],
+        rows=rows,
+        legend=list(scene.outlines),
+        scene=scene,
+        bar=data_uri(colour_bar(scene.heat)) if scene.heat else None,
+    )
+
+
+def _names(scene: Scene) -> str:
+    return ", ".join(outline.name for outline in scene.outlines)
+
+
+def _parameter(value: Any) -> str:
+    return "default" if value is None else number(value)
+
+
+def _digest(value: str) -> Markup:
+    return Markup('<code title="{}">{}</code>').format(value, value[:12] + "…" * (len(value) > 12))
+
+
+def _moment(started: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(started):%Y-%m-%d %H:%M %Z}".strip()
+    except ValueError:
+        return started
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if not text or text.endswith((".", "!", "?")) else text + "."
+
+
+def _by_verdict(checks: list[Check]) -> list[Check]:
+    """The worst first."""
+    return sorted(checks, key=lambda check: VERDICTS.index(check.verdict), reverse=True)
+
+
+def _numeric(rows: list[list[Any]], index: int) -> bool:
+    cells = [row[index] for row in rows if index < len(row) and row[index] is not None]
+    return bool(cells) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in cells)
+
+
+@lru_cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "bound": check_bound,
+        "moment": _moment,
+        "sentence": _sentence,
+        "by_verdict": _by_verdict,
+    }
+    environment.tests["numeric"] = _numeric
+    return environment.get_template("report.html.jinja")
