@@ -62,8 +62,14 @@ class ModelStore:
         raise InputError(msg)
 
     def describe(self, name: str) -> dict[str, Any]:
-        """The content of `model.json`."""
-        description: dict[str, Any] = json.loads((self.folder(name) / "model.json").read_text())
+        """The content of `model.json`. Raises `InputError` when it is no JSON object that names a kind."""
+        path = self.folder(name) / "model.json"
+        try:
+            description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            str(description["kind"])
+        except (ValueError, KeyError, TypeError) as error:
+            msg = f"model {name!r} is damaged: {path} does not describe a model; train it again"
+            raise InputError(msg) from error
         return description
 
     def load(self, name: str, device: torch.device) -> Model:
