@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-DIVERGING = ("#b8e6ff", "#2b9df0", "#123a63", "#16161a", "#6b2d08", "#f0801e", "#ffe0b0")
+DIVERGING = ("#bfe9ff", "#2fa4ff", "#1261d6", "#4a4a4a", "#cf5f00", "#ff9526", "#ffe2b5")
+"""Blue is against and orange for; the grey between is never seen, as zero is transparent."""
 SEQUENTIAL = ("#000004", "#420a68", "#932667", "#dd513a", "#fca50a", "#fcffa4")
-"""Blue, dark, orange: against and for; and matplotlib's perceptually uniform "inferno" at six stops."""
+"""Matplotlib's perceptually uniform "inferno" at six stops."""
 
 
 @dataclass(frozen=True)

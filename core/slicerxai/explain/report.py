@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +15,7 @@ from markupsafe import Markup
 from slicerxai.explain import registry
 from slicerxai.explain.colours import colour_bar
 from slicerxai.explain.contract import VERDICTS, Check, Explanation, Verdict
+from slicerxai.explain.numbers import number
 from slicerxai.explain.slices import PLANES, Outline, Scene, Slice, pick, render_png, scenes
 
 MAX_PICTURE_BYTES = 2_700_000
@@ -73,8 +73,8 @@ def render(explanation: Explanation) -> str:
         sentence=sentence if explanation.checks else UNCHECKED,
         slice_tables=slice_tables(explanation),
         words=VERDICT_WORDS,
-        metrics=[(name, number(value)) for name, value in explanation.metrics.items()],
-        parameters=[(name, _parameter(value)) for name, value in explanation.parameters.items()],
+        metrics=[(name, number(value), "") for name, value in explanation.metrics.items()],
+        parameters=_parameters(explanation),
         digest=_digest,
         figures=[(figure, data_uri(figure.png)) for figure in explanation.figures.values()],
     )
@@ -104,18 +104,6 @@ def data_uri(content: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
 
 
-def number(value: object) -> str:
-    """A cell for people: four significant digits, "not defined" for NaN and for nothing."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "not defined"
-    if isinstance(value, float):
-        text = f"{value:.4g}" if math.isfinite(value) else "∞"
-        return ("−" + text.lstrip("-")) if value < 0 else text
-    return str(value)
-
-
 def check_bound(check: Check) -> str:
     """The measured value beside its limit."""
     return f"measured {number(check.value)}, limit {number(check.limit)}"
@@ -139,7 +127,7 @@ def _panel(scene: Scene, at: Slice, column: str, content: bytes) -> Panel:
 def _table(scene: Scene, rows: list[Row]) -> SliceTable:
     heads = {
         "image": scene.name,
-        "outline": f"Outline of {_names(scene)}",
+        "outline": f"{scene.name} with {_names(scene)}",
         "map": scene.heat.name if scene.heat else "",
     }
     return SliceTable(
@@ -156,8 +144,18 @@ def _names(scene: Scene) -> str:
     return ", ".join(outline.name for outline in scene.outlines)
 
 
-def _parameter(value: Any) -> str:
-    return "default" if value is None else number(value)
+def _parameters(explanation: Explanation) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of each parameter."""
+    known = explanation.method in registry.METHODS
+    fields = registry.parameters_class(explanation.method).model_fields if known else {}
+    return [
+        (
+            name,
+            "default" if value is None else number(value),
+            (fields[name].description or "") if name in fields else "",
+        )
+        for name, value in explanation.parameters.items()
+    ]
 
 
 def _digest(value: str) -> Markup:

@@ -124,12 +124,12 @@ def _scene(
         labels = canonical(resample_like(overlay.volume, image, order=0)).array
         values = [value for value in np.unique(labels) if value != 0]
         for value in values[: len(OUTLINES)]:
-            title = label_name if len(values) == 1 else f"{label_name} {value:g}"
+            title = shown_name(label_name) + ("" if len(values) == 1 else f" {value:g}")
             outlines.append(Outline(title, labels == value, OUTLINES[len(outlines) % len(OUTLINES)]))
     heat = None if heat_overlay is None else _heat(*heat_overlay, image)
     window = _window(array)
     return Scene(
-        name=name,
+        name=shown_name(name),
         image=reference,
         window=window,
         outlines=tuple(outlines),
@@ -139,12 +139,17 @@ def _scene(
     )
 
 
+def shown_name(name: str) -> str:
+    """An overlay's name for people."""
+    return name.replace("_", " ")
+
+
 def _heat(name: str, overlay: Overlay, image: Volume) -> Heat:
     volume = Volume(overlay.volume.array.astype(np.float32), overlay.volume.affine)
     array = canonical(resample_like(volume, image)).array.astype(np.float32)
     limit = saturation(array)
     low = -limit if array.min() < -0.01 * array.max() else 0.0
-    return Heat(name, array, overlay.units, overlay.description, low, limit)
+    return Heat(shown_name(name), array, overlay.units, overlay.description, low, limit)
 
 
 def _window(array: NDArray[np.float32]) -> tuple[float, float]:
@@ -177,9 +182,10 @@ def _box(
 
 
 def pick(scene: Scene, plane: Plane, count: int, gap_mm: float = 12.0) -> list[Slice]:
-    """Up to `count` slices at least `gap_mm` apart: the largest outlined area, the strongest map, the next largest …
+    """Up to `count` slices at least `gap_mm` apart: in turn where the map is strongest and the outlined area largest.
 
-    Without lesions and map it is the middle of the head.
+    The strength of a map in a slice is its sum of squares, which a faint noise everywhere does not dominate. Without
+    lesions and map the middle of the shown part is picked.
     """
     through, across, up = AXES[plane]
     spacing = scene.image.spacing
@@ -187,20 +193,23 @@ def pick(scene: Scene, plane: Plane, count: int, gap_mm: float = 12.0) -> list[S
     area = np.zeros(scene.image.shape[through])
     for outline in scene.outlines:
         area += outline.mask.sum(axis=others) * spacing[across] * spacing[up]
-    heat = np.zeros_like(area) if scene.heat is None else np.abs(scene.heat.array).sum(axis=others, dtype=np.float64)
+    strength = np.zeros_like(area)
+    if scene.heat is not None:
+        strength += np.square(scene.heat.array).sum(axis=others, dtype=np.float64)
     picked: list[Slice] = []
     free = np.ones(area.size, dtype=bool)
     for turn in range(count):
-        by_area, by_heat = np.where(free, area, 0), np.where(free, heat, 0)
-        if not by_area.any() and not by_heat.any():
+        by_area, by_map = np.where(free, area, 0), np.where(free, strength, 0)
+        if not by_area.any() and not by_map.any():
             break
-        if by_area.any() and not (turn == 1 and by_heat.any()):
-            index = int(by_area.argmax())
-            largest = "largest" if turn == 0 else "next largest"
-            reason = f"{largest} outlined area, {area[index]:.0f} mm²"
+        use_map = by_map.any() and (turn % 2 == 0 or not by_area.any())
+        scores, everywhere = (by_map, strength) if use_map else (by_area, area)
+        index = int(scores.argmax())
+        rank = "" if scores[index] == everywhere.max() else "next "
+        if use_map and scene.heat is not None:
+            reason = f"{rank}strongest {scene.heat.name}"
         else:
-            index = int(by_heat.argmax())
-            reason = "strongest map" + (f" more than {gap_mm:.0f} mm away" if picked else "")
+            reason = f"{rank}largest outlined area, {area[index]:.0f} mm²"
         picked.append(_slice(scene, plane, index, reason))
         free &= np.abs(np.arange(area.size) - index) * spacing[through] > gap_mm
     first, last = scene.box[through]
@@ -225,10 +234,12 @@ def render_png(
         longest: pixels along the longer side of the largest plane; all planes share its scale.
         marks: letters of orientation and a scale bar.
     """
-    return png(render(scene, at, outlines=outlines, heat=heat, longest=longest, marks=marks))
+    return png(render_panel(scene, at, outlines=outlines, heat=heat, longest=longest, marks=marks))
 
 
-def render(scene: Scene, at: Slice, *, outlines: bool, heat: bool, longest: int, marks: bool = True) -> Image.Image:
+def render_panel(
+    scene: Scene, at: Slice, *, outlines: bool, heat: bool, longest: int, marks: bool = True
+) -> Image.Image:
     """`render_png` before encoding; grey pictures have one channel."""
     scale = longest / max((high - low) * s for (low, high), s in zip(scene.box, scene.image.spacing, strict=True))
     _, across, up = AXES[at.plane]
@@ -249,7 +260,7 @@ def render(scene: Scene, at: Slice, *, outlines: bool, heat: bool, longest: int,
     if not outlines and not heat:
         picture = picture.convert("L")
     if marks:
-        _mark(picture, LETTERS[at.plane], scale)
+        _mark(picture, LETTERS[at.plane], scale, size=max(12, longest // 25))
     return picture
 
 
@@ -294,12 +305,12 @@ def _ring(
     return line, halo
 
 
-def _mark(picture: Image.Image, letters: str, scale: float) -> None:
+def _mark(picture: Image.Image, letters: str, scale: float, size: int) -> None:
     """Letters at the four edges, and a bar of 5 cm (1 cm on small images)."""
     width, height = picture.size
     draw = ImageDraw.Draw(picture)
     white, black = (255, 0) if picture.mode == "L" else ("#ffffff", "#000000")
-    style: dict[str, Any] = {"fill": white, "stroke_fill": black, "stroke_width": 2, "font": font(15, bold=True)}
+    style: dict[str, Any] = {"fill": white, "stroke_fill": black, "stroke_width": 2, "font": font(size, bold=True)}
     places = ((6, height / 2, "lm"), (width - 6, height / 2, "rm"), (width / 2, 5, "mt"), (width / 2, height - 5, "mb"))
     for letter, (x, y, anchor) in zip(letters, places, strict=True):
         draw.text((x, y), letter, anchor=anchor, **style)
@@ -307,4 +318,4 @@ def _mark(picture: Image.Image, letters: str, scale: float) -> None:
     left, y = width - 8 - length_cm * 10 * scale, height - 10
     draw.rectangle((left - 1, y - 2, width - 7, y + 2), fill=black)
     draw.rectangle((left, y - 1, width - 8, y + 1), fill=white)
-    draw.text((width - 8, y - 6), f"{length_cm} cm", anchor="rb", **(style | {"font": font(11)}))
+    draw.text((width - 8, y - 6), f"{length_cm} cm", anchor="rb", **(style | {"font": font(size * 3 // 4)}))
