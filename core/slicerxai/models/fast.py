@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 
 from slicerxai.data.resample import resample, resample_like
@@ -64,8 +65,9 @@ class FastSegmenter:
             network = FastUNet(len(channels), len(labels), config.features)
             network.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
             name, provenance = description["name"], description["provenance"]
-        except (OSError, KeyError, ValidationError, json.JSONDecodeError, RuntimeError, EOFError) as error:
-            msg = f"model folder {folder} is damaged ({type(error).__name__}: {error}); train the model again"
+        except (OSError, KeyError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).partition("\n")[0]
+            msg = f"model folder {folder} is damaged ({type(error).__name__}: {reason}); train the model again"
             raise InputError(msg) from error
         info = ModelInfo(name, "fast", channels, labels, digest(folder), provenance)
         return cls(info, network, config, device)

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from monai.losses.dice import DiceCELoss
-from numpy.typing import NDArray
 from torch import Generator, nn
 
 from slicerxai import __version__
 from slicerxai.data.case import Case
 from slicerxai.data.files import replaced_text
+from slicerxai.data.metrics import dice
 from slicerxai.errors import Cancelled, ConflictError, InputError
 from slicerxai.models.fast import LABELS, WEIGHTS, FastConfig, FastSegmenter
 from slicerxai.models.fast_parameters import FastTrainingParameters
@@ -53,7 +53,7 @@ def train_fast(
     Args:
         cases: those of at least one subject with every channel and the rater's mask.
         folder: existing, empty; filled when training has ended.
-        work: existing folder for checkpoints, every 30 s; None keeps none.
+        work: folder for checkpoints, every 30 s, existing unless `resume` finds none there; None keeps none.
         resume: go on from the checkpoint in `work`, to the same steps and schedule.
 
     Raises:
@@ -191,7 +191,7 @@ class _Run:
         for item in self.validation:
             watch = _fixed(progress, self.done / self.parameters.steps, f"validating on {item.id}")
             found = np.asarray(segmenter.predict(item.images, watch).labelmap.array) == 1
-            scores.append(overlap(found, np.asarray(item.truth.array, dtype=np.bool_)))
+            scores.append(dice(found, np.asarray(item.truth.array, dtype=np.bool_)))
         return float(np.mean(scores))
 
     def _save(self) -> None:
@@ -240,12 +240,6 @@ def schedule(step: int, steps: int) -> float:
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-def overlap(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Dice of two boolean masks; 1 when both are empty."""
-    total = int(found.sum()) + int(truth.sum())
-    return 2 * int((found & truth).sum()) / total if total else 1.0
 
 
 def fast_bfloat16(device: torch.device) -> bool:

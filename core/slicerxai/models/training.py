@@ -76,5 +76,5 @@ def _work_folder(store: ModelStore, name: str, resume: bool) -> Path:
     work = store.root / f".training-{name}"
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(exist_ok=True)
+        work.mkdir()
     return work

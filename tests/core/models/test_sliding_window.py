@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -32,7 +34,7 @@ def test_patches_cover_every_voxel_inside_the_volume(shape, patch, overlap) -> N
 def test_neighbours_share_at_least_the_overlap(length, patch, overlap) -> None:
     starts = [where[0].start for where in patch_grid((length, 1, 1), (patch, 1, 1), overlap)]
     # steps are whole voxels, hence up to one voxel less than the exact share at small patches
-    assert all(b - a <= max(1, patch * (1 - overlap)) + 1 for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a <= max(1, patch * (1 - overlap)) + 1 for a, b in pairwise(starts))
     assert starts[0] == 0
     assert starts[-1] == length - patch
 

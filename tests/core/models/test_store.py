@@ -28,9 +28,13 @@ def test_a_model_appears_when_its_block_ends(tmp_path: Path) -> None:
 def test_a_failed_block_leaves_the_old_model_and_nothing_else(tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
     write_model(store, "a")
-    with pytest.raises(RuntimeError, match="stop"), store.create("a") as folder:
+
+    def fail(folder: Path) -> None:
         (folder / "model.json").write_text('{"kind": "new"}')
         raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"), store.create("a") as folder:
+        fail(folder)
     assert store.describe("a") == {"kind": "fast"}
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
