@@ -1,0 +1,107 @@
+"""The server's ASGI app: MONAI Label with the explain routes, confined. Name it to `--uvicorn_app` as
+`slicerxai.server.app:app`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+
+from slicerxai.server.confinement import Confinement
+from slicerxai.server.monailabel import environment
+
+environment.configure()
+
+from monailabel.config import settings as monailabel_settings  # noqa: E402
+from monailabel.interfaces.exception import MONAILabelException  # noqa: E402
+
+from slicerxai.server.monailabel.routes import confine  # noqa: E402
+
+confine()  # before MONAI Label's app takes the routers
+
+from monailabel.app import app  # noqa: E402
+
+from slicerxai.server import explain_routes  # noqa: E402
+from slicerxai.server.monailabel.arguments import from_monailabel  # noqa: E402
+from slicerxai.server.monailabel.background import stop_background_tasks  # noqa: E402
+from slicerxai.server.problems import install_problem_handlers, of_user_error, problem  # noqa: E402
+from slicerxai.settings import settings  # noqa: E402
+
+__all__ = ["app"]
+
+logger = logging.getLogger(__name__)
+ANYWHERE = ""
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    detail = str(error.detail)
+    if error.status_code == 404 and detail == "Not Found":
+        detail = f"no route {request.method} {request.url.path}; /docs lists them"
+    if error.status_code == 405:
+        detail = f"{request.method} is not accepted at {request.url.path}"
+    return problem(error.status_code, detail, error.headers)
+
+
+def _install(app: FastAPI) -> None:
+    app.include_router(explain_routes.router)
+    install_problem_handlers(app, prefix=ANYWHERE)
+    unexpected = app.exception_handlers[Exception]
+
+    async def on_monailabel_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, MONAILabelException)  # noqa: S101
+        user_error = from_monailabel(error)
+        return await unexpected(request, error) if user_error is None else of_user_error(user_error)  # type: ignore[misc]
+
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(MONAILabelException, on_monailabel_error)
+    _close_doors(app)
+    _stop_with(app)
+
+
+def _close_doors(app: FastAPI) -> None:
+    """No `POST /reload` that asks for no token, no CORS for every page, and the confinement in front of all."""
+    app.router.routes[:] = [
+        route for route in app.router.routes if not (isinstance(route, Route) and route.path == "/reload")
+    ]
+    app.user_middleware[:] = [entry for entry in app.user_middleware if entry.cls is not CORSMiddleware]
+    origins = [str(origin).rstrip("/") for origin in monailabel_settings.MONAI_LABEL_CORS_ORIGINS]
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_credentials=True,
+            allow_methods=["*"],
+            allow_headers=["*"],
+        )
+    app.add_middleware(
+        Confinement,
+        upload_limit=settings().upload_limit,
+        remote=monailabel_settings.MONAI_LABEL_AUTH_ENABLE or settings().allow_unauthenticated,
+        origins=origins,
+    )
+
+
+def _stop_with(app: FastAPI) -> None:
+    """Background tasks end with the server: MONAI Label would wait for them, however long they train."""
+    started = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[object]:
+        async with started(app) as state:
+            try:
+                yield state
+            finally:
+                stop_background_tasks()
+
+    app.router.lifespan_context = lifespan
+
+
+_install(app)

@@ -1,0 +1,40 @@
+"""Which files of the datastore are the channels of an image."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from monailabel.interfaces.datastore import Datastore
+
+from slicerxai.errors import InputError, NotFoundError
+
+_MODALITIES = re.compile(r"(FLAIR|T1|T2|PD|GADO)", re.IGNORECASE)
+
+
+def image_path(datastore: Datastore, image: str) -> Path:
+    """The file of an image. Raises `NotFoundError` for anything that is no id of the datastore, such as a path."""
+    if image not in datastore.list_images():
+        msg = f"no image {image!r} in the studies folder; GET /datastore/?output=all lists the known ones"
+        raise NotFoundError(msg)
+    return Path(datastore.get_image_uri(image))
+
+
+def channel_paths(datastore: Datastore, image: str, channels: tuple[str, ...]) -> dict[str, Path]:
+    """The file of each channel.
+
+    A model of one channel reads the image itself. For more, the image's id names its modality, and its siblings have
+    the same id with another one: "patient01_FLAIR" and "patient01_T1".
+
+    Raises:
+        NotFoundError: no such image, or a sibling is missing.
+        InputError: the id does not name a modality.
+    """
+    path = image_path(datastore, image)
+    if len(channels) == 1:
+        return {channels[0]: path}
+    parts = _MODALITIES.split(image)
+    if len(parts) != 3:
+        msg = f"the model reads {', '.join(channels)}; name the images by modality, such as patient01_{channels[0]}"
+        raise InputError(msg)
+    return {channel: image_path(datastore, parts[0] + channel + parts[2]) for channel in channels}

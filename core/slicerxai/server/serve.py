@@ -1,0 +1,197 @@
+"""Start the server: checks first, then one line that says where it is."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import logging.config
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from slicerxai.data.files import replaced_text
+from slicerxai.errors import InputError
+from slicerxai.models.store import ModelStore
+from slicerxai.server.confinement import is_loopback
+from slicerxai.settings import settings
+
+MAIN = '''"""MONAI Label loads the app from here."""
+
+from slicerxai.server.monailabel.app import SlicerXAIApp
+
+__all__ = ["SlicerXAIApp"]
+'''
+SHUTDOWN_SECONDS = 5
+"""How long open requests may go on after the server was asked to stop."""
+
+logger = logging.getLogger(__name__)
+
+
+def serve(
+    studies: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    app_dir: Path | None = None,
+    allow_unauthenticated: bool = False,
+) -> None:
+    """Serve the images of a folder until interrupted.
+
+    Args:
+        studies: folder of NIfTI or NRRD images; labels are kept in it as MONAI Label does.
+        host: address to bind; any but loopback needs MONAI Label's logins.
+        port: port to bind; 0 takes a free one.
+        app_dir: MONAI Label app folder, with a `main.py`; holds the log too. Made below `settings().home` by default.
+        allow_unauthenticated: serve other machines although logins are off.
+
+    Raises:
+        InputError: unusable studies folder, address, port or app folder.
+    """
+    studies = check_studies(studies)
+    remote = _check_host(host, allow_unauthenticated)
+    app_dir = check_app_dir(app_dir)
+    with _bound(host, port) as bound:
+        port = bound.getsockname()[1]
+        _set_environment(studies, app_dir, port, allow_unauthenticated)
+        logging.config.dictConfig(_logging(app_dir / "logs" / "app.log"))
+        _run(bound, f"http://{_url_host(host)}:{port}", remote)
+
+
+def check_studies(studies: Path) -> Path:
+    """The folder, resolved. Raises `InputError` unless it exists and can be read and written."""
+    if not studies.exists():
+        msg = f"{studies}: no such folder; create it and put NIfTI or NRRD images into it"
+        raise InputError(msg)
+    if not studies.is_dir():
+        msg = f"{studies}: is a file, expected the folder that holds the images"
+        raise InputError(msg)
+    if not os.access(studies, os.R_OK | os.W_OK | os.X_OK):
+        msg = f"{studies}: cannot be read and written by this user; labels are kept in it"
+        raise InputError(msg)
+    return studies.resolve()
+
+
+def check_app_dir(app_dir: Path | None) -> Path:
+    """The app folder, resolved; the default one is made. Raises `InputError` when another holds no `main.py`."""
+    if app_dir is None:
+        app_dir = settings().home / "monailabel_app"
+        app_dir.mkdir(parents=True, exist_ok=True)
+        replaced_text(app_dir / "main.py", MAIN)
+    elif not (app_dir / "main.py").is_file():
+        msg = f"{app_dir}: no MONAI Label app, for it has no main.py"
+        raise InputError(msg)
+    (app_dir / "logs").mkdir(exist_ok=True)
+    return app_dir.resolve()
+
+
+def _check_host(host: str, allow_unauthenticated: bool) -> bool:
+    """Whether other machines are served."""
+    logins = os.environ.get("MONAI_LABEL_AUTH_ENABLE", "").lower() in {"true", "1", "yes", "on"}
+    if not is_loopback(host) and not (logins or allow_unauthenticated):
+        msg = (
+            f"binding {host} lets other machines in without a login; keep 127.0.0.1, set MONAI_LABEL_AUTH_ENABLE=true, "
+            "or say --allow-unauthenticated"
+        )
+        raise InputError(msg)
+    return not is_loopback(host)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket on the port, so that nobody else takes it meanwhile."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        msg = f"unknown address {host!r} ({error}); 127.0.0.1 is the default"
+        raise InputError(msg) from None
+    bound = socket.socket(family, kind, protocol)
+    if os.name == "posix":
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        msg = f"port {port} of {host} cannot be bound ({error.strerror}); choose another one with --port"
+        raise InputError(msg) from None
+    return bound
+
+
+def _set_environment(studies: Path, app_dir: Path, port: int, allow_unauthenticated: bool) -> None:
+    os.environ |= {
+        "MONAI_LABEL_APP_DIR": str(app_dir),
+        "MONAI_LABEL_STUDIES": str(studies),
+        "MONAI_LABEL_SERVER_PORT": str(port),
+    }
+    if allow_unauthenticated:
+        os.environ["SLICERXAI_ALLOW_UNAUTHENTICATED"] = "true"
+        settings.cache_clear()
+
+
+def _run(bound: socket.socket, url: str, remote: bool) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Says where it is once it answers."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                _say(_ready(url, remote))
+
+    # MONAI Label prints while it is imported and started
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        config = uvicorn.Config(
+            "slicerxai.server.app:app",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            lifespan="on",
+        )
+        server = Server(config)
+        server.run(sockets=[bound])
+    if not server.started:
+        msg = f"the server did not start; see {Path(os.environ['MONAI_LABEL_APP_DIR']) / 'logs' / 'app.log'}"
+        raise RuntimeError(msg)
+
+
+def _ready(url: str, remote: bool) -> str:
+    models = ModelStore(settings().models).names()
+    state = f"models: {', '.join(models)}" if models else "no model yet, train one with: slicerxai train fast COHORT"
+    reach = "; other machines are served" if remote else ""
+    return f"SlicerXAI server at {url} ({state}{reach}); Ctrl+C stops it"
+
+
+def _say(line: str) -> None:
+    import sys
+
+    stream = sys.__stdout__ or sys.stderr
+    stream.write(line + "\n")
+    stream.flush()
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _logging(file: Path) -> dict[str, Any]:
+    """Everything to a file, warnings to the console too."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "full": {"format": "[%(asctime)s] [%(process)d] [%(levelname)s] %(name)s: %(message)s"},
+            "short": {"format": "%(levelname)s: %(message)s"},
+        },
+        "handlers": {
+            "file": {
+                "class": "logging.handlers.RotatingFileHandler",
+                "filename": str(file),
+                "maxBytes": 10 * 1024**2,
+                "backupCount": 5,
+                "encoding": "utf-8",
+                "formatter": "full",
+            },
+            "console": {"class": "logging.StreamHandler", "level": "WARNING", "formatter": "short"},
+        },
+        "root": {"level": "INFO", "handlers": ["file", "console"]},
+    }
