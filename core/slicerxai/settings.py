@@ -20,6 +20,11 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where networks run.")
     threads: int = Field(default=min(2, os.cpu_count() or 1), ge=1, description="CPU threads of one computing process.")
     workers: int = Field(default=2, ge=1, description="Warm worker processes of the server.")
+    queue_limit: int = Field(default=64, ge=1, description="Jobs that may wait before the server refuses more.")
+    upload_limit: int = Field(default=2 * 1024**3, ge=1, description="Largest request that the server accepts, bytes.")
+    allow_unauthenticated: bool = Field(
+        default=False, description="Let the server answer other machines although logins are off."
+    )
 
     @property
     def models(self) -> Path:
