@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -34,6 +34,9 @@ WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 """Voxel types that are read and written; bool is written as uint8."""
+
+MAX_VOXELS = 512**3
+"""More voxels than any head scan has; a header that announces more is taken for damaged or hostile."""
 
 _T = TypeVar("_T")
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -92,7 +95,23 @@ def stem_of(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix_of(path))]
 
 
-def read_volume(path: Path, max_voxels: int = 512**3) -> Volume:
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of a file, however bad it is.
+
+    Attributes:
+        shape, affine: from the header, (I, J, K) without a trailing fourth axis of length 1; None when unreadable.
+        array: the voxels; None when the file or its header is at fault.
+        faults: every fault found; empty for a usable file.
+    """
+
+    shape: tuple[int, ...] | None
+    affine: NDArray[np.float64] | None
+    array: NDArray[np.generic] | None
+    faults: tuple[VolumeError, ...]
+
+
+def read_volume(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
     """Read a 3D volume, voxel type kept as stored (float64 where NIfTI's scl_slope or scl_inter apply).
 
     Args:
@@ -104,7 +123,36 @@ def read_volume(path: Path, max_voxels: int = 512**3) -> Volume:
             fourth axis of length 1 is accepted), voxels that are complex, RGB or non-finite, too many voxels, an affine
             that is singular or non-finite.
     """
+    found = inspect_volume(path, max_voxels)
+    if found.faults:
+        raise found.faults[0]
+    assert found.array is not None and found.affine is not None  # noqa: S101, PT018
+    return Volume(found.array, found.affine)
+
+
+def inspect_volume(path: Path, max_voxels: int = MAX_VOXELS) -> Inspection:
+    """Read a file and collect its faults instead of raising them; see `read_volume`."""
     path = Path(path)
+    try:
+        source = _open(path)
+    except VolumeError as error:
+        return Inspection(None, None, None, (error,))
+    shape = source.shape[:3] if len(source.shape) == 4 and source.shape[3] == 1 else source.shape
+    faults = list(_header_faults(path, source, max_voxels))
+    if faults:
+        return Inspection(shape, source.affine, None, tuple(faults))
+    try:
+        array = _guarded(path, source.load)
+    except VolumeError as error:
+        return Inspection(shape, source.affine, None, (error,))
+    array = array.reshape(shape, order="A").astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        faults.append(VolumeError(f"{path}: {bad} of {array.size} voxels are NaN or infinite", "non-finite"))
+    return Inspection(shape, source.affine, array, tuple(faults))
+
+
+def _open(path: Path) -> _Source:
     suffix = suffix_of(path)
     if not path.exists():
         raise VolumeError(f"{path}: no such file", "missing")
@@ -113,16 +161,7 @@ def read_volume(path: Path, max_voxels: int = 512**3) -> Volume:
     if not suffix:
         raise VolumeError(f"{path}: unknown image format; accepted are {', '.join(READABLE)}", "suffix")
     open_source = next(opener for suffixes, opener in _OPENERS.items() if suffix in suffixes)
-    source = _guarded(path, lambda: open_source(path))
-    _check_header(path, source, max_voxels)
-    array = _guarded(path, source.load)
-    if array.ndim == 4:
-        array = array[..., 0]
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = int(np.count_nonzero(~np.isfinite(array)))
-        raise VolumeError(f"{path}: {bad} of {array.size} voxels are NaN or infinite", "non-finite")
-    return Volume(array, source.affine)
+    return _guarded(path, lambda: open_source(path))
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -171,19 +210,19 @@ def _guarded(path: Path, read: Callable[[], _T]) -> _T:
         ) from error
 
 
-def _check_header(path: Path, source: _Source, max_voxels: int) -> None:
+def _header_faults(path: Path, source: _Source, max_voxels: int) -> Iterator[VolumeError]:
     shape = source.shape
     if not (len(shape) == 3 or (len(shape) == 4 and shape[3] == 1)):
-        raise VolumeError(f"{path}: expected a 3D image, got shape {shape}", "dimensions")
-    if min(shape) < 1:
-        raise VolumeError(f"{path}: an axis has no voxels, shape {shape}", "dimensions")
+        yield VolumeError(f"{path}: expected a 3D image, got shape {shape}", "dimensions")
+    if min(shape, default=0) < 1:
+        yield VolumeError(f"{path}: an axis has no voxels, shape {shape}", "dimensions")
     if math.prod(shape) > max_voxels:
-        raise VolumeError(f"{path}: shape {shape} has more than the accepted {max_voxels} voxels", "size")
+        yield VolumeError(f"{path}: shape {shape} has more than the accepted {max_voxels} voxels", "size")
     if source.dtype is None or source.dtype.name not in DTYPES:
-        found = "an unusable type (RGB, vector, complex or unknown)" if source.dtype is None else f"type {source.dtype}"
-        raise VolumeError(f"{path}: voxels have {found}; accepted are {_dtypes()}", "dtype")
+        found = source.dtype or "RGB, vector, complex or unknown"
+        yield VolumeError(f"{path}: voxels have type {found}; accepted are {_dtypes()}", "dtype")
     if not _usable(source.affine):
-        raise VolumeError(f"{path}: the affine is singular or not finite: {source.affine.tolist()}", "affine")
+        yield VolumeError(f"{path}: the affine is singular or not finite: {source.affine.tolist()}", "affine")
 
 
 def _usable(affine: NDArray[np.float64]) -> bool:

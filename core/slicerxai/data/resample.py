@@ -9,15 +9,17 @@ from scipy import ndimage
 from slicerxai.data.volume import Volume
 
 
+def largest_shift(one: NDArray[np.float64], other: NDArray[np.float64], shape: tuple[int, ...]) -> float:
+    """The farthest, in mm, that two affines place the same voxel of a grid of this shape apart; found at a corner."""
+    corners = np.stack(np.meshgrid(*([0, size - 1] for size in shape), [1], indexing="ij")).reshape(4, -1)
+    return float(np.linalg.norm(((one - other) @ corners)[:3], axis=0).max())
+
+
 def same_grid(
     volume: Volume, affine: NDArray[np.float64], shape: tuple[int, int, int], within_mm: float = 1e-3
 ) -> bool:
-    """Whether the volume lies on this grid: equal shape, and no corner voxel displaced by more than `within_mm`."""
-    if volume.shape != tuple(shape):
-        return False
-    corners = np.stack(np.meshgrid(*([0, size - 1] for size in shape), [1], indexing="ij")).reshape(4, -1)
-    shift = ((volume.affine - affine) @ corners)[:3]
-    return bool(np.linalg.norm(shift, axis=0).max() <= within_mm)
+    """Whether the volume lies on this grid: equal shape, and no voxel displaced by more than `within_mm`."""
+    return volume.shape == tuple(shape) and largest_shift(volume.affine, affine, shape) <= within_mm
 
 
 def resample(
