@@ -26,20 +26,23 @@ class Share:
     near: float | None
 
 
-def share(relevance: Volume, mask: NDArray[np.bool_], within: float = NEAR_MM) -> Share:
-    """Positive relevance inside and near a mask of the same shape with at least one true voxel."""
+def shares(relevance: Volume, numbered: NDArray[np.int32], within: float = NEAR_MM) -> list[Share]:
+    """Positive relevance inside and near each numbered region.
+
+    Args:
+        numbered: shape of the map; 0 outside, regions numbered from 1 without a gap.
+        within: mm.
+    """
     positive = np.maximum(relevance.array.astype(np.float64), 0)
     total = float(positive.sum())
-    if total <= 0:
-        return Share(None, None)
-    box = tuple(
-        slice(max(0, part.start - margin), part.stop + margin)
-        for part, margin in zip(ndimage.find_objects(mask.astype(np.int8))[0], _margins(relevance, within), strict=True)
-    )
-    cut, values = mask[box], positive[box]
-    distance = ndimage.distance_transform_edt(~cut, sampling=relevance.spacing)
-    return Share(float(values[cut].sum()) / total, float(values[distance <= within].sum()) / total)
-
-
-def _margins(volume: Volume, within: float) -> list[int]:
-    return [int(np.ceil(within / size)) + 1 for size in volume.spacing]
+    objects = ndimage.find_objects(numbered)
+    if not total > 0:
+        return [Share(None, None)] * len(objects)
+    margins = [int(np.ceil(within / size)) for size in relevance.spacing]
+    found = []
+    for number, place in enumerate(objects, start=1):
+        box = tuple(slice(max(0, p.start - m), p.stop + m) for p, m in zip(place, margins, strict=True))
+        inside, values = numbered[box] == number, positive[box]
+        near = ndimage.distance_transform_edt(~inside, sampling=relevance.spacing) <= within
+        found.append(Share(float(values[inside].sum()) / total, float(values[near].sum()) / total))
+    return found
