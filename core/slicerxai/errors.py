@@ -5,13 +5,22 @@ The command line turns them into exit code 2, the server into the HTTP status of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
 class UserError(ValueError):
-    """Base of the errors that name what was wrong and what is accepted instead."""
+    """Base of the errors that name what was wrong and what is accepted instead.
+
+    Attributes:
+        accepted: the accepted values, for programs; the message says the same in words.
+    """
 
     http_status: ClassVar[int] = 400
+
+    def __init__(self, message: str = "", accepted: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.accepted = tuple(accepted)
 
 
 class InputError(UserError):

@@ -1,0 +1,175 @@
+"""The routes below `/explain`: catalogue, submitting, jobs, results. Meant to stand beside MONAI Label's own."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from monailabel.config import settings
+from monailabel.endpoints.user.auth import RBAC
+
+from slicerxai import __version__
+from slicerxai.errors import ConflictError, InputError, NotFoundError
+from slicerxai.explain import registry
+from slicerxai.explain.multipart import encode_folder
+from slicerxai.models.store import ModelStore
+from slicerxai.server.jobs import Job
+from slicerxai.server.pool import Pool, shared_pool
+from slicerxai.server.problems import problem_response
+from slicerxai.server.schemas import Catalogue, ExplainRequest, JobView, MethodView, ModelView
+from slicerxai.server.sources import Sources, monai_label_sources
+
+LISTED_JOBS = 200
+DISCONNECT_SECONDS = 1.0
+
+PoolOf = Annotated[Pool, Depends(shared_pool)]
+SourcesOf = Annotated[Sources, Depends(monai_label_sources)]
+
+router = APIRouter(
+    prefix="/explain",
+    tags=["Explain"],
+    dependencies=[Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))],
+    responses={"4XX": {"description": "A problem document (RFC 9457)", "content": {"application/problem+json": {}}}},
+)
+
+
+@router.get("/", summary="Methods with the schema of their parameters, and models")
+def get_catalogue(pool: PoolOf) -> Catalogue:
+    """What this server can explain."""
+    methods = [
+        MethodView(
+            name=entry.name,
+            title=entry.title,
+            summary=entry.summary,
+            parameters=registry.parameters_class(entry.name).model_json_schema(),
+        )
+        for entry in registry.METHODS.values()
+    ]
+    models, unusable = _models(pool.models)
+    return Catalogue(version=__version__, methods=methods, models=models, unusable=unusable)
+
+
+@router.get("/jobs", summary="The newest jobs, newest first")
+def get_jobs(pool: PoolOf, limit: Annotated[int, Query(ge=1, le=LISTED_JOBS)] = LISTED_JOBS) -> list[JobView]:
+    """All jobs, of this and earlier runs of the server."""
+    return [JobView.of(job) for job in pool.jobs.newest(limit)]
+
+
+@router.get("/jobs/{job_id}", summary="State, fraction, message and time left of a job")
+def get_job(job_id: str, pool: PoolOf) -> JobView:
+    """One job."""
+    return JobView.of(pool.jobs.get(job_id))
+
+
+@router.get("/jobs/{job_id}/result", summary="The explanation: multipart, or one part alone")
+def get_result(job_id: str, pool: PoolOf, part: Annotated[str | None, Query(max_length=200)] = None) -> Response:
+    """Part "params" is JSON, the overlays are NRRD, "NAME.png" the figures."""
+    return _result(pool, pool.jobs.get(job_id), part)
+
+
+@router.get("/jobs/{job_id}/report", summary="The explanation as one HTML page", response_class=HTMLResponse)
+def get_report(job_id: str, pool: PoolOf) -> Response:
+    """One self-contained page."""
+    key = _finished_key(pool.jobs.get(job_id))
+    try:
+        return HTMLResponse(pool.results.report(key))
+    except InputError:
+        raise _damaged() from None
+
+
+@router.delete("/jobs/{job_id}", summary="Stop a job, or remove an ended one with its result")
+def delete_job(job_id: str, pool: PoolOf) -> JobView:
+    """The job as it was left. The worker process of a stopped job is gone when this answers."""
+    return JobView.of(pool.remove(job_id))
+
+
+@router.post(
+    "/{method}",
+    summary="Explain an image",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=JobView,
+    responses={200: {"description": "The result, with wait=true", "content": {"multipart/form-data": {}}}},
+)
+async def post_explain(
+    method: str, body: ExplainRequest, request: Request, pool: PoolOf, sources: SourcesOf, wait: bool = False
+) -> Response:
+    """Submit a job; with `wait`, answer with its result. A client that goes away meanwhile does not stop the job."""
+    job = await run_in_threadpool(_submit, pool, sources, method, body)
+    headers = {"Location": f"{request.scope.get('root_path', '')}{router.prefix}/jobs/{job.id}"}
+    if not wait:
+        content = JobView.of(job).model_dump(mode="json")
+        return JSONResponse(content, HTTPStatus.ACCEPTED, headers=headers)
+    ended = asyncio.wrap_future(await run_in_threadpool(pool.ended, job.id))
+    while not (await asyncio.wait({ended}, timeout=DISCONNECT_SECONDS))[0]:
+        if await request.is_disconnected():
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+    response = await run_in_threadpool(_ended_job, pool, job.id)
+    response.headers.update(headers)
+    return response
+
+
+def _submit(pool: Pool, sources: Sources, method: str, body: ExplainRequest) -> Job:
+    if method not in registry.METHODS:
+        msg = f"unknown method {method!r}; known: {', '.join(sorted(registry.METHODS))}"
+        raise NotFoundError(msg, accepted=sorted(registry.METHODS))
+    try:
+        model = pool.models.resolve(body.model)
+    except (InputError, NotFoundError) as error:
+        raise type(error)(str(error), accepted=pool.models.names()) from None
+    image_id, paths = sources.resolve(body, _view(pool.models, model).channels)
+    request = body.model_dump(exclude_none=True) | {"model": model}
+    return pool.explain(method, image_id, paths, model, body.parameters, request)
+
+
+def _ended_job(pool: Pool, job_id: str) -> Response:
+    job = pool.jobs.get(job_id)
+    if job.state == "failed" and job.error is not None:
+        return problem_response(job.error["status"], job.error["detail"], title=job.error["title"], job=job_id)
+    return _result(pool, job, None)
+
+
+def _result(pool: Pool, job: Job, part: str | None) -> Response:
+    folder = pool.results.existing(_finished_key(job))
+    try:
+        content, media_type = encode_folder(folder, part)
+    except InputError:
+        raise _damaged() from None
+    return Response(content, media_type=media_type)
+
+
+def _finished_key(job: Job) -> str:
+    if job.state != "done":
+        reason = f" ({job.message})" if job.state in {"failed", "interrupted"} else ""
+        msg = f"job {job.id} is {job.state}{reason}, so there is no result"
+        raise ConflictError(msg)
+    if not job.key:
+        msg = f"job {job.id} is an inference, whose result went to the client that asked for it"
+        raise NotFoundError(msg)
+    return job.key
+
+
+def _damaged() -> ConflictError:
+    return ConflictError("the stored result is damaged; delete its jobs and submit the request again")
+
+
+def _models(store: ModelStore) -> tuple[list[ModelView], dict[str, str]]:
+    models, unusable = [], {}
+    for name in store.names():
+        try:
+            models.append(_view(store, name))
+        except InputError as error:
+            unusable[name] = str(error)
+    return models, unusable
+
+
+def _view(store: ModelStore, name: str) -> ModelView:
+    try:
+        description = store.describe(name)
+        return ModelView(name=name, **{field: description[field] for field in ("kind", "channels", "labels")})
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"model.json of model {name!r} is damaged ({type(error).__name__}); train the model again"
+        raise InputError(msg) from None

@@ -1,0 +1,332 @@
+"""Jobs run by warm workers: submitting, sharing, cancelling, waiting."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import multiprocessing
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from slicerxai.errors import ConflictError, NotFoundError
+from slicerxai.explain import registry
+from slicerxai.explain.run import file_digest, parse_parameters
+from slicerxai.models.store import ModelStore, digest
+from slicerxai.server import worker
+from slicerxai.server.jobs import Job, JobStore, Kind
+from slicerxai.server.problems import TooManyJobsError, WorkError, title_of, user_error
+from slicerxai.server.results import ResultStore, result_key
+from slicerxai.server.worker import ExplainWork, Failure, ModelReference, Outcome, Stopped, Success
+from slicerxai.server.workers import Workers
+from slicerxai.settings import settings
+
+logger = logging.getLogger(__name__)
+
+KILL_SECONDS = 10.0
+
+
+class Pool:
+    """The jobs of one server process.
+
+    Several servers may share the folder: each holds a lock while it lives, by which the others know whose jobs were
+    left behind. Identical requests share one computation; a finished one is answered from the result store.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        models: ModelStore,
+        *,
+        workers: int,
+        queue_limit: int,
+        explain: Callable[..., Any] = worker.explain,
+        warm_up: Callable[[], None] = worker.warm_up,
+    ) -> None:
+        """Take over the job list and start the workers in the background.
+
+        Args:
+            folder: of the job list and the results.
+            queue_limit: jobs that may wait for a worker before more are refused.
+            explain: called in a worker as `explain(progress, work: ExplainWork)`.
+            warm_up: called once in every new worker.
+        """
+        self.models = models
+        self.jobs = JobStore(folder / "jobs.sqlite3")
+        self.results = ResultStore(folder / "results")
+        self.queue_limit = queue_limit
+        self._explain = explain
+        self._owner = uuid.uuid4().hex
+        self._owners = folder / "servers"
+        self._owners.mkdir(exist_ok=True)
+        self._alive = FileLock(self._owners / f"{self._owner}.lock", thread_local=False)
+        self._alive.acquire()
+        self._lock = threading.RLock()
+        self._computations: dict[str, str] = {}
+        self._ends: dict[str, Future[Outcome]] = {}
+        self._recover()
+        self._workers = Workers(workers, warm_up)
+
+    def explain(
+        self,
+        method: str,
+        image_id: str,
+        paths: Mapping[str, Path],
+        model: str,
+        parameters: Mapping[str, Any],
+        request: Mapping[str, Any],
+    ) -> Job:
+        """Submit an explanation.
+
+        Args:
+            paths: image file of each modality.
+            request: what the client asked, kept with the job; no file paths.
+
+        Raises:
+            InputError, NotFoundError: bad parameters, unknown method or model.
+            TooManyJobsError: the queue is full.
+        """
+        if method not in registry.METHODS:
+            msg = f"unknown method {method!r}; known: {', '.join(sorted(registry.METHODS))}"
+            raise NotFoundError(msg, accepted=sorted(registry.METHODS))
+        values = parse_parameters(method, parameters).model_dump(mode="json")
+        digests = {modality: file_digest(path) for modality, path in paths.items()}
+        reference = self._reference(model)
+        key = result_key(method, values, image_id, digests, reference.name, reference.digest)
+        work = ExplainWork(method, values, image_id, dict(paths), digests, reference, self.results.path(key))
+        return self.submit(self._explain, work, kind="explain", method=method, request=request, key=key)
+
+    def infer(self, model: str, paths: Mapping[str, Path], out: Path) -> dict[str, Any]:
+        """Segment one case in a worker and wait for it; goes before waiting explanations.
+
+        Args:
+            paths: image file of each modality.
+            out: the labelmap's file; the suffix names the format.
+
+        Returns:
+            "labels" (name to value), "lesions" (number, volume_ml, centroid in RAS mm, voxels, mean_probability),
+            "volume_ml", "model_digest" and "seconds".
+
+        Raises:
+            UserError: naming the user's fault. WorkError: cancelled, or a fault that is not the user's.
+        """
+        reference = self._reference(model)
+        request = {"images": {modality: path.name for modality, path in paths.items()}, "model": model}
+        arguments = (reference, dict(paths), out)
+        job = self.submit(worker.infer, *arguments, kind="infer", method="infer", request=request, urgent=True)
+        outcome = self.ended(job.id).result()
+        if isinstance(outcome, Success):
+            report: dict[str, Any] = outcome.value
+            return report
+        if isinstance(outcome, Failure) and outcome.status < 500:
+            raise user_error(outcome.status, outcome.detail)
+        raise WorkError(outcome.detail if isinstance(outcome, Failure) else "the inference was cancelled")
+
+    def submit(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        kind: Kind,
+        method: str,
+        request: Mapping[str, Any],
+        key: str = "",
+        urgent: bool = False,
+    ) -> Job:
+        """Run a picklable `function(progress, *arguments)` in a worker.
+
+        Args:
+            key: address of the result that the function stores. With a result there, the job is done at once; with
+                another job under way for it, both wait for the same computation.
+
+        Raises:
+            TooManyJobsError: the queue is full.
+        """
+        job = Job(kind=kind, method=method, request=dict(request), owner=self._owner, key=key)
+        with self._lock:
+            if key and self.results.has(key):
+                now = time.time()
+                job = replace(job, state="done", fraction=1.0, message="from the store", started=now, ended=now)
+                self.jobs.add(job)
+                return job
+            shared = self._computations.get(key) if key else None
+            if shared is not None:
+                job = self._follow(job, shared)
+                self._ends[job.id] = Future()
+                return job
+            if self._workers.waiting >= self.queue_limit:
+                msg = f"{self._workers.waiting} jobs wait already, which is the limit; try again later"
+                raise TooManyJobsError(msg)
+            self.jobs.add(job)
+            self._ends[job.id] = Future()
+            if key:
+                self._computations[key] = job.computation
+        future = self._workers.submit(
+            job.computation, worker.execute, self.jobs.path, job.computation, function, arguments, urgent=urgent
+        )
+        future.add_done_callback(partial(self._finished, job.computation, key))
+        return job
+
+    def ended(self, job_id: str) -> Future[Outcome | None]:
+        """A future that is done when the job has ended; its value is None when the job ended long ago.
+
+        Cancelling the future has no effect on the job. Raises `NotFoundError`.
+        """
+        self.jobs.get(job_id)
+        answer: Future[Outcome | None] = Future()
+        with self._lock:
+            end = self._ends.get(job_id)
+        if end is None:
+            answer.set_result(None)
+        else:
+            end.add_done_callback(partial(_pass_on, answer))
+        return answer
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job. The worker process is gone on return, unless another job waits for the same computation.
+
+        Raises `NotFoundError`, and `ConflictError` for a job of another server on the same folder.
+        """
+        job = self.jobs.get(job_id)
+        if job.active and job.owner != self._owner:
+            msg = f"job {job_id} belongs to another server process; ask that one"
+            raise ConflictError(msg)
+        with self._lock:
+            if not self.jobs.cancel(job_id):
+                return self.jobs.get(job_id)
+            self._end(job_id, Stopped())
+            others = any(other.active for other in self.jobs.of_computation(job.computation))
+            if not others:
+                self._computations.pop(job.key, None)
+        if not others:
+            self._workers.cancel(job.computation)
+            _wait_for_end_of(self.jobs.get(job_id).pid)
+        return self.jobs.get(job_id)
+
+    def remove(self, job_id: str) -> Job:
+        """Cancel a job that has not ended; forget one that has, with its result unless another job refers to it.
+
+        Returns the job as it was left. Raises as `cancel` does.
+        """
+        job = self.jobs.get(job_id)
+        if job.active:
+            return self.cancel(job_id)
+        with self._lock:
+            self.jobs.remove(job_id)
+            if job.key and not self.jobs.with_key(job.key):
+                self.results.remove(job.key)
+        return job
+
+    def shutdown(self) -> None:
+        """Stop the workers; jobs that have not ended are marked as interrupted."""
+        self._workers.shutdown()
+        self.jobs.interrupt(self._owner)
+        with self._lock:
+            left = list(self._ends)
+        for job_id in left:
+            self._end(job_id, Stopped())
+        self.jobs.close()
+        self._alive.release()
+        Path(self._alive.lock_file).unlink(missing_ok=True)
+
+    def _reference(self, model: str) -> ModelReference:
+        folder = self.models.folder(model)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        stamp = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+        return ModelReference(self.models.root, model, _model_digest(folder, stamp))
+
+    def _follow(self, job: Job, computation: str) -> Job:
+        """A job that joins a computation under way, at its present progress."""
+        leader = next(other for other in self.jobs.of_computation(computation) if other.active)
+        job = replace(
+            job,
+            computation=computation,
+            state=leader.state,
+            fraction=leader.fraction,
+            message=leader.message,
+            started=leader.started,
+            updated=leader.updated,
+            pid=leader.pid,
+        )
+        self.jobs.add(job)
+        return job
+
+    def _finished(self, computation: str, key: str, future: Future[Outcome]) -> None:
+        outcome = future.result()
+        with self._lock:
+            if self._computations.get(key) == computation:
+                del self._computations[key]
+            ids = [job.id for job in self.jobs.of_computation(computation) if job.active]
+            if isinstance(outcome, Success):
+                self.jobs.finish(computation, "done", "done")
+            elif isinstance(outcome, Failure):
+                error = {"status": outcome.status, "title": title_of(outcome.status), "detail": outcome.detail}
+                self.jobs.finish(computation, "failed", outcome.detail, error)
+            elif self._workers.closing:
+                self.jobs.interrupt(self._owner)
+            else:
+                self.jobs.finish(computation, "cancelled", "cancelled")
+        for job_id in ids:
+            self._end(job_id, outcome)
+
+    def _end(self, job_id: str, outcome: Outcome) -> None:
+        with self._lock:
+            end = self._ends.pop(job_id, None)
+        if end is not None and not end.done():
+            end.set_result(outcome)
+
+    def _recover(self) -> None:
+        """Mark the jobs of servers that died, and clean up after them."""
+        self.results.clean()
+        for owner in self.jobs.owners() - {self._owner}:
+            path = self._owners / f"{owner}.lock"
+            try:
+                with FileLock(path, timeout=0):
+                    count = self.jobs.interrupt(owner)
+            except Timeout:
+                continue
+            path.unlink(missing_ok=True)
+            logger.warning("%d jobs were interrupted when a server stopped; they can be submitted again", count)
+
+
+def _pass_on(answer: Future[Outcome | None], end: Future[Outcome]) -> None:
+    if answer.set_running_or_notify_cancel():
+        answer.set_result(end.result())
+
+
+@lru_cache(maxsize=32)
+def _model_digest(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
+    return digest(folder)
+
+
+def _wait_for_end_of(pid: int | None) -> None:
+    deadline = time.monotonic() + KILL_SECONDS
+    while pid is not None and any(child.pid == pid for child in multiprocessing.active_children()):
+        if time.monotonic() > deadline:
+            logger.error("worker process %d did not end within %.0f s", pid, KILL_SECONDS)
+            return
+        time.sleep(0.02)
+
+
+_shared_lock = threading.Lock()
+
+
+def shared_pool() -> Pool:
+    """The pool of this process, after the settings; made at the first call and shut down at exit."""
+    with _shared_lock:
+        return _make_shared_pool()
+
+
+@lru_cache(maxsize=1)
+def _make_shared_pool() -> Pool:
+    chosen = settings()
+    pool = Pool(chosen.jobs, ModelStore(chosen.models), workers=chosen.workers, queue_limit=chosen.queue_limit)
+    atexit.register(pool.shutdown)
+    return pool
