@@ -20,30 +20,33 @@ _running = threading.Lock()
 
 
 @contextmanager
+def only_run() -> Iterator[None]:
+    """Hold nnU-Net's process-wide state. Raises `ConflictError` while another run of this process holds it."""
+    if not _running.acquire(blocking=False):
+        msg = "nnU-Net is already training in this process; wait for it or cancel it first"
+        raise ConflictError(msg)
+    try:
+        yield
+    finally:
+        _running.release()
+
+
+@contextmanager
 def nnunet_environment(work: Path, progress: Progress) -> Iterator[Progress]:
     """nnU-Net's folders below `work` and its prints in `work/nnunet.log`; everything is put back afterwards.
 
     Yields `progress` such that what it prints still reaches the real stdout.
-
-    Raises:
-        ConflictError: another run holds the environment of this process.
     """
-    if not _running.acquire(blocking=False):
-        msg = "nnU-Net is already training in this process; wait for it or cancel it first"
-        raise ConflictError(msg)
-    folders = {name: str(work / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+    folders = {name: work / name for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
     fixed = {"nnUNet_extTrainer": str(TRAINER_FOLDER), "nnUNet_compile": "0", "nnUNet_wandb_enabled": "0"}
-    try:
-        for folder in folders.values():
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            stack.enter_context(variables({**folders, **fixed}))
-            watched = _with_stdout(progress)
-            log = stack.enter_context((work / "nnunet.log").open("a", encoding="utf-8"))
-            stack.enter_context(redirect_stdout(log))
-            yield watched
-    finally:
-        _running.release()
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(variables({name: str(folder) for name, folder in folders.items()} | fixed))
+        watched = _with_stdout(progress)
+        log = stack.enter_context((work / "nnunet.log").open("a", encoding="utf-8"))
+        stack.enter_context(redirect_stdout(log))
+        yield watched
 
 
 @contextmanager

@@ -20,8 +20,8 @@ class SmallPlanner(ExperimentPlanner):
     convolutions: int
     batch_size: int
 
-    def plan_small(self, *, patch: int, features: int, convolutions: int, batch_size: int) -> dict[str, Any]:
-        """The plans, also written where nnU-Net's trainer reads them.
+    def plan_small(self, *, patch: int, features: int, convolutions: int, batch_size: int) -> None:
+        """Write the plans where nnU-Net's trainer reads them.
 
         Args:
             patch: longest edge of the patch, voxels.
@@ -34,8 +34,7 @@ class SmallPlanner(ExperimentPlanner):
         self.UNet_max_features_2d = self.UNet_max_features_3d = 8 * features
         self.UNet_blocks_per_stage_encoder = self.UNet_blocks_per_stage_decoder = (convolutions,) * MOST_STAGES
         self.lowres_creation_threshold = 0.0  # a small patch is intended: no cascade
-        plans: dict[str, Any] = self.plan_experiment()
-        return plans
+        self.plan_experiment()
 
     def get_plans_for_configuration(
         self,

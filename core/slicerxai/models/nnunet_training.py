@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slicerxai import __version__
 from slicerxai.data.case import Case
@@ -19,56 +18,20 @@ from slicerxai.data.files import replaced_text
 from slicerxai.data.io import write_volume
 from slicerxai.data.volume import Volume
 from slicerxai.errors import ConflictError, InputError
+from slicerxai.models.nnunet_parameters import NnunetTrainingParameters
 from slicerxai.progress import Progress, part, silent
-from slicerxai.settings import settings
 
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["NnunetTrainingParameters", "train_nnunet", "work_folder"]
+
 DATASET = "Dataset001_Lesions"
 PLANS = "nnUNetPlans"
+FOLDS = 5
 LABELS = {"background": 0, "lesion": 1}
 TRAINERS = {"short": "ShortTrainer", "stock": "nnUNetTrainer"}
-SHORT_ONLY = ("epochs", "iterations", "batch_size", "learning_rate", "patch", "features", "convolutions")
 LIBRARIES = ("torch", "nnunetv2", "dynamic_network_architectures", "batchgeneratorsv2", "numpy")
-
-
-class NnunetTrainingParameters(BaseModel):
-    """What nnU-Net is trained on and how."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    channels: tuple[str, ...] = Field(
-        default=("FLAIR",), min_length=1, description="Modality of each input channel, in order."
-    )
-    configuration: Literal["3d_fullres", "2d"] = Field(
-        default="3d_fullres", description="nnU-Net's configuration: volumes or single slices."
-    )
-    trainer: Literal["short", "stock"] = Field(
-        default="short",
-        description="short: a small plan and few epochs of AdamW, minutes on a CPU; "
-        "stock: nnU-Net's own plan and its 1000 epochs, for a GPU.",
-    )
-    fold: Literal["all", 0, 1, 2, 3, 4] = Field(
-        default="all", description="Fold of nnU-Net's 5-fold split whose validation part is held out; all: none."
-    )
-    epochs: int = Field(default=20, ge=1, le=1000, description="Epochs of the short trainer.")
-    iterations: int = Field(default=50, ge=1, le=1000, description="Steps of an epoch of the short trainer.")
-    batch_size: int = Field(default=2, ge=1, le=64, description="Patches of a step of the short trainer.")
-    learning_rate: float = Field(default=2e-3, gt=0, le=1, description="First learning rate of the short trainer.")
-    patch: int = Field(default=48, ge=16, le=256, description="Longest edge of the short trainer's patch, voxels.")
-    features: int = Field(default=12, ge=4, le=64, description="Channels of the short network's first stage.")
-    convolutions: int = Field(default=1, ge=1, le=4, description="Convolutions of each stage of the short network.")
-    workers: int = Field(default=0, ge=0, le=64, description="Extra processes that augment; 0: none.")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the weights, batches and augmentation.")
-
-    @model_validator(mode="after")
-    def _stock_has_its_own(self) -> NnunetTrainingParameters:
-        given = [name for name in SHORT_ONLY if name in self.model_fields_set]
-        if self.trainer == "stock" and given:
-            msg = f"the stock trainer sets its own {', '.join(given)}; leave them out or use trainer 'short'"
-            raise ValueError(msg)
-        return self
 
 
 def train_nnunet(
@@ -84,69 +47,95 @@ def train_nnunet(
 ) -> None:
     """Train on all cases and fill `folder` with model.json, plans.json, dataset.json and weights.pt.
 
-    The work in progress lies in `work_folder(name)` until the model is complete. A run that was cancelled or died goes
-    on from its last checkpoint with `resume` (after every epoch with the short trainer, every 50 with the stock one).
+    The work in progress lies in `work_folder(folder, name)` until the model is complete. A run that was cancelled or
+    died goes on from its last checkpoint with `resume`: that of the last epoch with the short trainer, one of the last
+    50 with the stock one.
 
     Args:
         cases: with every channel and a binary mask of the rater, each on one grid of its own.
         rater: whose masks are learned.
-        folder: an existing folder to fill.
+        folder: an existing, empty folder to fill.
         name: of the model.
 
     Raises:
-        InputError: unusable cases, or nothing to resume.
-        ConflictError: another nnU-Net training runs in this process, or the run to resume was started differently.
+        InputError: unusable cases.
+        ConflictError: another nnU-Net training runs in this process, there is nothing to resume, or the run to resume
+            had other cases, another rater or other parameters.
         Cancelled: through `progress`.
     """
-    from slicerxai.models.nnunet_environment import nnunet_environment
+    from slicerxai.models.nnunet_environment import nnunet_environment, only_run
+    from slicerxai.models.training_case import case_digests
 
-    work = work_folder(name)
-    order = {"cases": [case.id for case in cases], "rater": rater, "parameters": parameters.model_dump(mode="json")}
-    started = _begin(work, order, resume)
-    with nnunet_environment(work, progress) as watched:
-        if not (work / "prepared").exists():
-            _prepare(cases, rater, parameters, work, part(watched, 0.0, 0.1))
-            (work / "prepared").touch()
-        trainer = _train(parameters, device, part(watched, 0.1, 1.0), resume=resume)
-    _export(trainer, folder, name, {**order, "started": started, "finished": _now(), "device": str(device)})
-    shutil.rmtree(work)
+    _check_number(len(cases), parameters)
+    identity = {
+        "parameters": parameters.model_dump(mode="json"),
+        "rater": rater,
+        "cases": case_digests(cases, parameters.channels, rater),
+    }
+    work = work_folder(folder, name)
+    with only_run():
+        started = _begin(work, name, identity, resume)
+        with nnunet_environment(work, progress) as watched:
+            if not (work / "prepared").exists():
+                _prepare(cases, rater, parameters, device, work, part(watched, 0.0, 0.1))
+                (work / "prepared").touch()
+            trainer = _train(parameters, device, part(watched, 0.1, 1.0), resume=resume)
+        _export(trainer, folder, name, {**identity, "started": started, "finished": _now(), "device": str(device)})
+        shutil.rmtree(work)
+    progress(1.0, f"trained {trainer.num_epochs} epochs")
 
 
-def work_folder(name: str) -> Path:
-    """Where the training of a model keeps its work in progress."""
-    return settings().home / "training" / f"nnunet-{name}"
+def work_folder(folder: Path, name: str) -> Path:
+    """Where the training of a model keeps its work in progress: beside the folder that it fills."""
+    return folder.parent / f".nnunet-{name}"
 
 
-def _begin(work: Path, order: Mapping[str, Any], resume: bool) -> str:
+def _check_number(cases: int, parameters: NnunetTrainingParameters) -> None:
+    if cases == 0:
+        msg = "no case to train on; at least one is needed"
+        raise InputError(msg)
+    if parameters.fold != "all" and cases < FOLDS:
+        msg = (
+            f"fold {parameters.fold} of a {FOLDS}-fold split needs at least {FOLDS} cases, got {cases}; use fold 'all'"
+        )
+        raise InputError(msg)
+
+
+def _begin(work: Path, name: str, identity: Mapping[str, Any], resume: bool) -> str:
     """Open a new run or the one to resume; gives the time at which it was first started."""
     record = work / "run.json"
     if resume:
         if not record.is_file():
-            msg = f"nothing to resume in {work}; train without resume"
-            raise InputError(msg)
-        before = json.loads(record.read_text(encoding="utf-8"))
-        started: str = before.pop("started")
-        asked = json.loads(json.dumps(order))
-        changed = [key for key in asked if asked[key] != before[key]]
-        if changed:
-            msg = f"the training in {work} was started with other {', '.join(changed)}; train without resume"
+            msg = f"no interrupted training of {name!r} to resume; train it without resuming"
             raise ConflictError(msg)
+        before = json.loads(record.read_text(encoding="utf-8"))
+        changed = [key for key in identity if identity[key] != before[key]]
+        if changed:
+            msg = f"the interrupted training of {name!r} had other {', '.join(changed)}; train it anew"
+            raise ConflictError(msg)
+        started: str = before["started"]
         return started
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     started = _now()
-    replaced_text(record, json.dumps({**order, "started": started}))
+    replaced_text(record, json.dumps({**identity, "started": started}))
     return started
 
 
 def _prepare(
-    cases: Sequence[Case], rater: str, parameters: NnunetTrainingParameters, work: Path, progress: Progress
+    cases: Sequence[Case],
+    rater: str,
+    parameters: NnunetTrainingParameters,
+    device: torch.device,
+    work: Path,
+    progress: Progress,
 ) -> None:
     """nnU-Net's raw data set, fingerprint, plans and preprocessed data."""
     from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
     from nnunetv2.preprocessing.preprocessors import default_preprocessor
 
+    from slicerxai.models.fast_training import fast_bfloat16
     from slicerxai.models.nnunet_environment import inline_pools, variables
     from slicerxai.models.nnunet_planner import SmallPlanner
 
@@ -158,14 +147,17 @@ def _prepare(
         extractor.run(overwrite_existing=True)
     with variables({"nnUNet_n_proc_DA": "1"}):
         if parameters.trainer == "short":
-            plans = SmallPlanner(DATASET).plan_small(
+            SmallPlanner(DATASET).plan_small(
                 patch=parameters.patch,
                 features=parameters.features,
                 convolutions=parameters.convolutions,
                 batch_size=parameters.batch_size,
             )
             schedule = parameters.model_dump(include={"epochs", "iterations", "learning_rate", "seed"})
-            _add_to_plans(plans, {"short_trainer": schedule}, work)
+            schedule["bfloat16"] = parameters.precision == "bfloat16" or (
+                parameters.precision == "auto" and fast_bfloat16(device)
+            )
+            _add_to_plans({"short_trainer": schedule}, work)
         else:
             ExperimentPlanner(DATASET).plan_experiment()
     with inline_pools(default_preprocessor, _counter(part(progress, 0.5, 1.0), len(cases), "preprocessing")):
@@ -177,9 +169,6 @@ def _prepare(
 def _write_raw(
     cases: Sequence[Case], rater: str, parameters: NnunetTrainingParameters, raw: Path, progress: Progress
 ) -> None:
-    if parameters.fold != "all" and len(cases) < 5:
-        msg = f"fold {parameters.fold} of a 5-fold split needs at least 5 cases, got {len(cases)}; use fold 'all'"
-        raise InputError(msg)
     lesion_voxels = 0
     for number, case in enumerate(cases):
         progress(number / len(cases), f"reading {case.id}")
@@ -221,7 +210,7 @@ def _check_image(case: Case, modality: str, image: Volume, mask: Volume) -> None
         raise InputError(msg)
 
 
-def _add_to_plans(plans: dict[str, Any], values: Mapping[str, Any], work: Path) -> None:
+def _add_to_plans(values: Mapping[str, Any], work: Path) -> None:
     path = work / "nnUNet_preprocessed" / DATASET / f"{PLANS}.json"
     replaced_text(path, json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}))
 
@@ -241,7 +230,7 @@ def _train(parameters: NnunetTrainingParameters, device: torch.device, progress:
         trainer = get_trainer_from_args(
             DATASET,
             parameters.configuration,
-            parameters.fold,
+            "all" if parameters.fold == "all" else int(parameters.fold),
             TRAINERS[parameters.trainer],
             PLANS,
             continue_training=resume,

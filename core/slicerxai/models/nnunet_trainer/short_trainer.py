@@ -27,8 +27,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 class ShortTrainer(nnUNetTrainer):
     """AdamW, few epochs, cheap augmentation, seeded.
 
-    The schedule is read from the plans under "short_trainer": `epochs`, `iterations` (per epoch), `learning_rate` and
-    `seed`. Every epoch draws from its own seed, so that a resumed run sees the batches of an uninterrupted one.
+    The schedule is read from the plans under "short_trainer": `epochs`, `iterations` (per epoch), `learning_rate`,
+    `bfloat16` and `seed`. Every epoch draws from its own seed, so that a resumed run sees the batches of an
+    uninterrupted one.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ShortTrainer(nnUNetTrainer):
         self.num_iterations_per_epoch: int = schedule["iterations"]
         self.num_val_iterations_per_epoch = max(1, self.num_iterations_per_epoch // 10)
         self.initial_lr: float = schedule["learning_rate"]
+        self.bfloat16: bool = schedule["bfloat16"]
         self.weight_decay = 1e-2
         self.oversample_foreground_percent = 0.5
         self.save_every = 1
@@ -57,6 +59,20 @@ class ShortTrainer(nnUNetTrainer):
     def on_train_epoch_start(self) -> None:
         self._draw_from(self.seed + 1 + self.current_epoch)
         super().on_train_epoch_start()
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """As nnU-Net's, but on a CPU the network may compute in bfloat16; nnU-Net lowers precision on CUDA alone."""
+        if not self.bfloat16 or self.device.type != "cpu":
+            step: dict[str, Any] = super().train_step(batch)
+            return step
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = self.network(batch["data"])
+        loss = self.loss([output.float() for output in outputs], batch["target"])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 12)
+        self.optimizer.step()
+        return {"loss": loss.detach().numpy()}
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         optimizer = torch.optim.AdamW(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
