@@ -72,5 +72,5 @@ def colour_bar(heat: Heat, width: int = 320, height: int = 14) -> bytes:
 def png(picture: Image.Image) -> bytes:
     """Encode as PNG."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    picture.save(buffer, "PNG")
     return buffer.getvalue()

@@ -165,7 +165,7 @@ def _window(array: NDArray[np.float32]) -> tuple[float, float]:
 def _box(
     image: Volume, window: tuple[float, float], outlines: Sequence[Outline], margin_mm: float = 6.0
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    sample = np.clip(image.array[::2, ::2, ::2], *window)
+    sample = np.clip(image.array[::2, ::2, ::2], *window).ravel()
     array = image.array.astype(np.float32, copy=False)
     shown = array > (threshold_otsu(sample) if np.ptp(sample) > 0 else window[0])
     sides: list[tuple[int, int]] = []

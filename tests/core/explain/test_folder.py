@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from slicerxai.data.volume import Volume
 from slicerxai.errors import ConflictError, InputError
 from slicerxai.explain import multipart

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from requests_toolbelt import MultipartDecoder, MultipartEncoder
+
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError, NotFoundError
 from slicerxai.explain.contract import Explanation, Figure, Overlay
