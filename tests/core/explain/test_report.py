@@ -13,6 +13,7 @@ from PIL import Image
 
 from slicerxai.data.io import read_volume
 from slicerxai.data.volume import Volume
+from slicerxai.explain import registry
 from slicerxai.explain.contract import Check, Explanation, Figure, Flag, Overlay, Provenance, Table
 from slicerxai.explain.overview import overview
 from slicerxai.explain.report import MAX_PICTURE_BYTES, render
@@ -176,7 +177,9 @@ def test_numbers_digests_and_the_notice(html):
 
 
 def test_parameters_of_a_known_method_are_explained():
-    assert "Edge of the occluded box, mm." in Page(render(explain(method="saliency", parameters={"window": 10.0}))).text
+    meaning = registry.parameters_class("saliency").model_fields["window"].description
+    assert meaning
+    assert meaning in Page(render(explain(method="saliency", parameters={"window": 10.0}))).text
 
 
 def test_a_result_without_image_or_anything_else_is_a_valid_page():
