@@ -81,17 +81,13 @@ def test_info_answers_while_inferring_and_explaining(server, big_scan: str) -> N
         target=lambda: requests.post(f"{server.url}/infer/tiny", params={"image": big_scan, "output": "json"})
     )
     inference.start()
-    waits = []
     for _ in range(20):
-        started = time.monotonic()
-        assert requests.get(f"{server.url}/info/", timeout=10).status_code == 200
-        waits.append(time.monotonic() - started)
+        # the client's limit is a guard against a frozen loop, far above the milliseconds that an answer takes
+        assert requests.get(f"{server.url}/info/", timeout=2).status_code == 200
         time.sleep(0.05)
+    assert server.job(job["id"])["state"] == "running"
     requests.delete(f"{server.url}/explain/jobs/{job['id']}")
     inference.join()
-    print(
-        f"/info while inferring and explaining: median {sorted(waits)[10] * 1e3:.0f} ms, worst {max(waits) * 1e3:.0f} ms"
-    )
 
 
 def test_a_killed_server_loses_no_finished_result(server, big_scan: str, oblique_scan: Path) -> None:
