@@ -58,9 +58,9 @@ def validate(cohort: Cohort, progress: Progress = silent) -> list[Problem]:
     """Read every image and mask and list all that is wrong; nothing that a file contains is raised.
 
     Found are: missing modalities (and, as warnings, masks) that more than half of the cases have, duplicate ids, files
-    that are missing, unreadable, not 3D, of an unusable voxel type, too large, with NaN or infinite voxels or a singular
-    affine, axes that are not at right angles, images and masks of a case on different grids, masks with values other
-    than 0 and 1, images of one single value and, as a warning, masks without any voxel.
+    that are missing, unreadable, not 3D, of an unusable voxel type, too large, with NaN or infinite voxels or a
+    singular affine, axes that are not at right angles, images and masks of a case on different grids, masks with values
+    other than 0 and 1, images of one single value and, as a warning, masks without any voxel.
 
     Returns:
         Problems in the order of the cases; empty for a sound cohort.
