@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from slicerxai.data.phantom.atlas import load_atlas
-from slicerxai.data.phantom.fields import Array, Shape, smooth_field
+from slicerxai.data.phantom.fields import Array, Shape, sigmoid, smooth_field
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _coordinates(rng: np.random.Generator, shape: Shape, affine: NDArray[np.floa
     Affine variation (size, proportions, tilt) plus smooth displacements at three scales. The steepest displacement
     stays well below one voxel a voxel, so that the map does not fold.
     """
-    scale = rng.uniform(0.84, 0.99) * rng.normal(1, 0.025, size=3)
+    scale = rng.uniform(0.80, 0.94) * rng.normal(1, 0.025, size=3)
     angles = np.deg2rad(rng.normal(0, 2.5, size=3))
     rotation = np.eye(3)
     for axis, angle in enumerate(angles):
@@ -118,21 +118,24 @@ def simulate_anatomy(rng: np.random.Generator, spacing: float, age: float) -> An
     points = points - np.float32(enlargement / step) * push
     position[:, inside] = points * np.float32(step) + origin.astype(np.float32)[:, None]
 
-    white, cortex, nuclei = sample("white"), sample("cortex"), sample("nuclei")
-    ventricle, sulcus = sample("ventricle"), sample("sulcus")
-    fluid = np.clip(1 - white - cortex - nuclei, 0, 1)
+    ventricle, nuclei = sample("ventricle"), sample("nuclei")
     edge = depth[inside]
-
     fold = smooth_field(rng, shape, spacing, 7.0)[inside]
     width = smooth_field(rng, shape, spacing, 30.0)[inside]
     rim = smooth_field(rng, shape, spacing, 5.0)[inside]
-    sulcal = 1.1 * atrophy + 0.5 * width + 0.8 * fold + 4.5 * sulcus - 1.2
-    sulcal = np.where(ventricle < 2, -0.3, sulcal)
-    weights = np.stack([white, cortex, nuclei, fluid]) ** np.float32(2.5)
-    weights[0] *= np.exp(0.35 * rim)
-    weights[3] *= np.exp(sulcal)
-    weights[3] += 0.02 * np.where(ventricle > 3, sulcus, 0) * np.exp(sulcal)
-    weights /= np.maximum(weights.sum(axis=0), 1e-6)
+    openness = 0.45 * atrophy + 0.2 * width + 0.2 * fold
+    soft = np.float32(0.5 + 0.5 * spacing)
+    cistern = sigmoid((sample("fluid") - 0.55 + 0.1 * np.where(ventricle < 2, 0, openness)) / (0.07 * soft))
+    # a sulcus narrower than a voxel holds less than a voxel of fluid
+    narrow = float(rng.uniform(0.7, 1.0))
+    sulcal = narrow * sigmoid((sample("sulcus") - 1.25 + 0.6 * openness) / (0.22 * soft))
+    fluid = np.maximum(cistern, sulcal)
+    tissue = sample("white")
+    white = sigmoid((tissue - 0.5 + 0.05 * rim) / (0.07 * soft)) * (1 - nuclei) + tissue * nuclei
+    # between white matter and ventricle there is no cortex
+    white = np.where((ventricle < 3) & (ventricle > -3), np.maximum(white, 1 - nuclei), white)
+    grey = np.clip(1 - white, 0, 1)
+    weights = [(1 - fluid) * part for part in (white, grey * (1 - nuclei), grey * nuclei)] + [fluid]
 
     # the strip follows the pia, with a rim of CSF that varies from place to place
     cut = float(rng.uniform(0.5, 3.0)) + 0.8 * rim

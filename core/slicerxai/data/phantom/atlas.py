@@ -26,7 +26,7 @@ class Atlas:
     Attributes:
         spacing: voxel size, mm.
         affine: voxel index to MNI152 world, mm.
-        maps: white, cortex, nuclei (fractions), sulcus (0 gyrus to 1 fundus), t1 (template intensity, WM about 0.87),
+        maps: white, fluid (fractions), nuclei (1 where grey matter is deep), sulcus (above 1 in the fundus), t1 (template intensity, WM about 0.87),
             ventricle (signed distance to the ventricles, negative inside), cortical (distance to the cortex),
             depth (distance to the outside of the brain), push_0..2 (outward unit normal of the lateral ventricles,
             fading with distance).
@@ -108,15 +108,18 @@ def _maps(grey: Array, white: Array, t1: Array, affine: NDArray[np.float64]) -> 
     # the mixed nuclei and tracts of the brain stem count as white matter
     stem = (np.abs(x) < 19 - 0.1 * np.abs(y + 26)) & (y < -8) & (y > -44) & (z < -8) & (depth > 4)
     grey, white = np.where(stem, 0, grey), np.where(stem, white + grey, white)
-    nuclei, cortex = grey * is_nucleus, grey * (1 - is_nucleus)
+    cortex = grey * (1 - is_nucleus)
 
-    ribbon = ndimage.gaussian_filter(t1, 2.5) - ndimage.gaussian_filter(t1, 0.5)
-    sulcus = np.clip(ribbon / 0.06 - 0.2, 0, 1.5) * np.clip(2 * (cortex + csf) - 0.6, 0, 1) * (distance > 3)
+    # the average of many brains is blurred: unsharp masking brings back gyral white matter and sulci
+    ridge = ndimage.gaussian_filter(t1, 1.5) - ndimage.gaussian_filter(t1, 0.3)
+    sulcus = np.clip(ridge / 0.025, -1, 4) * np.clip(2 * (cortex + csf) - 0.5, 0, 1) * (distance > 3)
     cortical = ndimage.distance_transform_edt(~((cortex > 0.5) & (distance > 3)))
+    gyral = np.clip(white + 2.0 * (white - ndimage.gaussian_filter(white, 2.5)), 0, 1)
+    white = np.where((is_nucleus > 0.02) | stem, white, gyral)
     maps = {
         "white": white,
-        "cortex": cortex,
-        "nuclei": nuclei,
+        "fluid": csf,
+        "nuclei": is_nucleus,
         "sulcus": sulcus,
         "t1": t1,
         "ventricle": distance,

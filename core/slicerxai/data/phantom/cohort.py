@@ -28,8 +28,9 @@ def write_cohort(out: Path, parameters: PhantomParameters, progress: Progress = 
     """Simulate and write a cohort; the same parameters give the same files, bit by bit.
 
     Layout: `Center_01/Patient_01/{Preprocessed_Data/{FLAIR,T1}_preprocessed.nii.gz,
-    Masks/ManualSegmentation_1.nii.gz …, Masks/Consensus.nii.gz,
-    Masks/Regions.nii.gz, Masks/Truth.nii.gz}` with `phantom.json` (parameters) and `cases.csv` (metadata of every patient) beside the centres. A patient's folder appears only when it is complete.
+    Masks/ManualSegmentation_1.nii.gz …, Masks/Consensus.nii.gz, Masks/Regions.nii.gz, Masks/Truth.nii.gz}` with
+    `phantom.json` (parameters) and `cases.csv` (metadata of every patient) beside the centres. A patient's folder
+    appears only when it is complete.
 
     Args:
         out: a folder that is absent, empty or holds an earlier phantom cohort, which is replaced.

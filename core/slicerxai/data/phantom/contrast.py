@@ -37,9 +37,12 @@ def _healthy_flair(rng: np.random.Generator, a: Anatomy) -> Array:
     white += rng.uniform(0.0, 0.10) * a.infratentorial
 
     limbic = a.blob((40, 2, 2), (8, 20, 16)) + a.blob((24, -14, -20), (12, 22, 10)) + a.blob((6, 22, 26), (7, 30, 20))
-    cortex = rng.uniform(1.08, 1.24) + 0.03 * slow + 0.03 * medium + rng.uniform(0.02, 0.12) * limbic
+    cortex = rng.uniform(1.09, 1.30) + 0.03 * slow + 0.03 * medium + rng.uniform(0.02, 0.12) * limbic
     cortex -= 0.06 * a.infratentorial
-    nuclei = rng.uniform(1.02, 1.16) + 0.015 * slow - rng.uniform(0.08, 0.25) * a.blob((19, -4, -1), (5, 9, 6))
+    nuclei = rng.uniform(1.02, 1.16) + 0.015 * slow - rng.uniform(0.1, 0.35) * a.blob((19, -4, -1), (5, 9, 6))
+    # iron and myelin: pallidum and internal capsule are darker than the rest
+    white -= rng.uniform(0.05, 0.25) * a.blob((19, -5, -2), (5, 9, 6))
+    white += rng.uniform(-0.03, 0.06) * a.blob((11, -18, 6), (9, 12, 8))
 
     fluid = rng.uniform(0.05, 0.22) * (1 + 0.3 * medium)
     flow = a.blob((0, -8, 0), (5, 16, 12)) + a.blob((0, -42, -30), (9, 10, 14)) + a.blob((3, 4, 8), (5, 6, 6))
@@ -49,11 +52,24 @@ def _healthy_flair(rng: np.random.Generator, a: Anatomy) -> Array:
     # vessels and membranes in the subarachnoid space
     fluid += rng.uniform(0.1, 0.5) * sigmoid(4 * (patchy - 1.0)) * (a.ventricle > 3)
 
+    folia, shade = _folia(rng, a)
+    cortex = cortex + folia * shade
     flair = a.white * white + a.cortex * cortex + a.nuclei * nuclei + a.csf * np.clip(fluid, 0.02, None)
     lining = np.exp(-((a.ventricle - 0.6) ** 2) / 0.7) * np.clip(0.6 + 0.6 * patchy, 0, None)
     septum = a.blob((0, 8, 14), (2.5, 22, 10))
     flair += lining * (rng.uniform(0.02, 0.22) + rng.uniform(0, 0.3) * septum)
     return np.asarray(flair * a.brain, dtype=np.float32)
+
+
+def _folia(rng: np.random.Generator, a: Anatomy) -> tuple[Array, float]:
+    """The stripes of the cerebellum, -1 to 0 inside it, and how dark they are: leaves that fan out from its hilum."""
+    x, y, z = a.position
+    bend = smooth_field(rng, a.shape, a.spacing, 12.0)
+    angle = np.arctan2(z + 32, -(y + 44)) * 27 + 0.004 * x**2 + 1.6 * bend
+    radius = np.sqrt((y + 44) ** 2 + (z + 32) ** 2)
+    stripes = 0.5 * np.cos(2 * np.pi * angle / rng.uniform(3.6, 4.8)) - 0.5
+    inside = a.infratentorial & (y < -40) & (radius > 6)
+    return np.asarray(stripes * inside, dtype=np.float32), float(rng.uniform(0.1, 0.35))
 
 
 def _healthy_t1(rng: np.random.Generator, a: Anatomy) -> Array:

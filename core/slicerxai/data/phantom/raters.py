@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
@@ -33,12 +32,12 @@ class AnnotationStyle(BaseModel):
 
 
 RATERS: Final[dict[str, AnnotationStyle]] = {
-    "1": AnnotationStyle(offset_mm=0.0, jitter_mm=0.35, missed_mm3=8, missed_contrast=0.08, invented=0.5),
-    "2": AnnotationStyle(offset_mm=0.3, jitter_mm=0.45, missed_mm3=10, missed_contrast=0.08, invented=1.5),
-    "3": AnnotationStyle(offset_mm=-0.35, jitter_mm=0.40, missed_mm3=25, missed_contrast=0.14, invented=0.2),
-    "4": AnnotationStyle(offset_mm=0.1, jitter_mm=0.60, missed_mm3=15, missed_contrast=0.10, invented=1.0),
-    "5": AnnotationStyle(offset_mm=0.55, jitter_mm=0.50, missed_mm3=12, missed_contrast=0.06, invented=2.5),
-    "6": AnnotationStyle(offset_mm=-0.2, jitter_mm=0.35, missed_mm3=45, missed_contrast=0.18, invented=0.2),
+    "1": AnnotationStyle(offset_mm=0.0, jitter_mm=0.3, missed_mm3=8, missed_contrast=0.08, invented=0.5),
+    "2": AnnotationStyle(offset_mm=0.3, jitter_mm=0.35, missed_mm3=10, missed_contrast=0.08, invented=1.5),
+    "3": AnnotationStyle(offset_mm=-0.35, jitter_mm=0.35, missed_mm3=25, missed_contrast=0.14, invented=0.2),
+    "4": AnnotationStyle(offset_mm=0.1, jitter_mm=0.5, missed_mm3=15, missed_contrast=0.10, invented=1.0),
+    "5": AnnotationStyle(offset_mm=0.55, jitter_mm=0.4, missed_mm3=12, missed_contrast=0.06, invented=2.5),
+    "6": AnnotationStyle(offset_mm=-0.2, jitter_mm=0.3, missed_mm3=45, missed_contrast=0.18, invented=0.2),
     "7": AnnotationStyle(offset_mm=0.15, jitter_mm=0.30, missed_mm3=6, missed_contrast=0.05, invented=0.8),
 }
 PERFECT: Final = AnnotationStyle()
@@ -128,22 +127,9 @@ def _poisson_cumulative(mean: float) -> NDArray[np.float64]:
 
 
 def consensus(masks: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """STAPLE of the raters' masks (Warfield et al., IEEE TMI 2004), thresholded at one half.
+    """The majority of the raters' masks; a tie of an even number counts as lesion.
 
-    It is run in the box that any rater drew in, with a margin, as the raters agree on the rest.
-    Fewer than three masks: the majority, where a tie counts as lesion.
+    STAPLE, which weighs raters by their estimated sensitivity, was tried and drew 1.5 to 2 times the true volume here.
     """
     votes = np.sum(masks, axis=0)
-    found = ndimage.find_objects((votes > 0).astype(np.int8))
-    if not found or len(masks) < 3:
-        return np.asarray(votes * 2 >= len(masks)) & (votes > 0)
-    box = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in found[0])
-    images = [sitk.GetImageFromArray(mask[box].astype(np.uint8)) for mask in masks]
-    staple = sitk.STAPLEImageFilter()
-    staple.SetForegroundValue(1)
-    staple.SetMaximumIterations(40)
-    staple.SetNumberOfWorkUnits(1)
-    probability = sitk.GetArrayFromImage(staple.Execute(images))
-    result = np.zeros(votes.shape, dtype=bool)
-    result[box] = probability >= 0.5
-    return result
+    return np.asarray((votes * 2 >= len(masks)) & (votes > 0))
