@@ -24,8 +24,11 @@ class CommaSeparated(click.ParamType):
 
 
 def options(model: type[BaseModel]) -> list[click.Parameter]:
-    """One option for each field. A value that is not given is absent, so that the model's own default holds."""
-    return [_option(name, field) for name, field in model.model_fields.items()]
+    """One option for each field. A value that is not given is absent, so that the model's own default holds.
+
+    Fields that hold a mapping have no command-line form and keep their default.
+    """
+    return [_option(name, field) for name, field in model.model_fields.items() if get_origin(field.annotation) != dict]
 
 
 def given(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
