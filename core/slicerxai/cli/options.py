@@ -28,7 +28,9 @@ def options(model: type[BaseModel]) -> list[click.Parameter]:
 
     Fields that hold a mapping have no command-line form and keep their default.
     """
-    return [_option(name, field) for name, field in model.model_fields.items() if get_origin(field.annotation) != dict]
+    return [
+        _option(name, field) for name, field in model.model_fields.items() if get_origin(field.annotation) is not dict
+    ]
 
 
 def given(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
