@@ -4,7 +4,8 @@ Name: `epsilon-plus-flat, normalisation passes`. By position in the executed net
 
 * first layers (those that read the image): Flat – relevance spreads evenly over the receptive field;
 * last layer (the logits) and dense layers: Epsilon – exactly the linear contribution, so that margins of logits work;
-* all other convolutions, transposed ones included: z⁺ (α1β0), biases left out so that none absorbs relevance;
+* all other convolutions, transposed ones included: z⁺ (α1β0), biases left out so that none absorbs relevance; a unit
+  without any positive contribution (switched on by its bias or normalisation) shares by magnitude |w||x| instead;
 * normalisation and activations: passed through unchanged;
 * average pooling: in proportion to the inputs; max pooling, concatenation and interpolation: as their gradient;
 * sums of two tensors (residual connections): in proportion to the magnitudes of the summands.
@@ -21,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from zennit.composites import LayerMapComposite
-from zennit.core import BasicHook, Hook
-from zennit.rules import Epsilon, Flat, Norm, Pass, ZPlus
+from zennit.core import BasicHook, Hook, ParamMod
+from zennit.rules import ClampMod, Epsilon, Flat, Norm, Pass
 from zennit.types import Activation, AvgPool, Convolution, Linear
 
 from slicerxai.errors import InputError
@@ -68,7 +69,37 @@ class Trace:
             return Epsilon(epsilon=EPSILON)
         if module in self.reads_image:
             return Flat(stabilizer=EPSILON)
-        return ZPlus(stabilizer=EPSILON, zero_params=["bias"])
+        return plus_rule()
+
+
+def plus_rule() -> BasicHook:
+    """z⁺, and where a unit has no positive contribution a share by magnitude, so that no relevance is lost.
+
+    R_i = Σ_k (w_ki x_i)⁺ / Σ_j (w_kj x_j)⁺ R_k, and |w_ki| (|x_i| + ε) / Σ_j |w_kj| (|x_j| + ε) R_k for such units k.
+    """
+
+    def divide(relevance: Tensor, outputs: list[Tensor]) -> list[Tensor]:
+        positive, magnitude = outputs[0] + outputs[1], outputs[2]
+        usual = positive > EPSILON * magnitude
+        one = torch.ones((), device=positive.device)
+        shared = torch.where(usual, relevance / positive.where(usual, one), 0)
+        rest = torch.where(usual | (magnitude == 0), 0, relevance / magnitude.where(magnitude > 0, one))
+        return [shared, shared, rest]
+
+    def modifier(change: Callable[[Tensor], Tensor]) -> ParamMod:
+        return ParamMod(lambda parameter, _name: change(parameter), zero_params=["bias"])
+
+    return BasicHook(
+        input_modifiers=[lambda x: x.clamp(min=0), lambda x: x.clamp(max=0), lambda x: x.abs() + EPSILON],
+        param_modifiers=[
+            ClampMod(min=0.0, zero_params=["bias"]),
+            ClampMod(max=0.0, zero_params=["bias"]),
+            modifier(torch.abs),
+        ],
+        output_modifiers=[lambda z: z] * 3,
+        gradient_mapper=divide,
+        reducer=lambda inputs, gradients: sum(x * g for x, g in zip(inputs, gradients, strict=True)),
+    )
 
 
 class PositionRule(Hook):
