@@ -16,7 +16,7 @@ from slicerxai.explain import registry
 from slicerxai.explain.colours import colour_bar
 from slicerxai.explain.contract import VERDICTS, Check, Explanation, Verdict
 from slicerxai.explain.numbers import number
-from slicerxai.explain.slices import PLANES, Outline, Scene, Slice, pick, render_png, scenes
+from slicerxai.explain.slices import PLANES, Outline, Scene, Slice, pick, render_png, scenes, shown_name
 
 MAX_PICTURE_BYTES = 2_700_000
 """Of all slices together, before base64 adds a third: the page stays within about 4 MB."""
@@ -73,7 +73,7 @@ def render(explanation: Explanation) -> str:
         sentence=sentence if explanation.checks else UNCHECKED,
         slice_tables=slice_tables(explanation),
         words=VERDICT_WORDS,
-        metrics=[(name, number(value), "") for name, value in explanation.metrics.items()],
+        metrics=[(shown_name(name), number(value), "") for name, value in explanation.metrics.items()],
         parameters=_parameters(explanation),
         digest=_digest,
         figures=[(figure, data_uri(figure.png)) for figure in explanation.figures.values()],

@@ -190,9 +190,10 @@ def pick(scene: Scene, plane: Plane, count: int, gap_mm: float = 12.0) -> list[S
     through, across, up = AXES[plane]
     spacing = scene.image.spacing
     others = tuple({0, 1, 2} - {through})
-    area = np.zeros(scene.image.shape[through])
+    outlined = np.zeros(scene.image.shape, dtype=bool)
     for outline in scene.outlines:
-        area += outline.mask.sum(axis=others) * spacing[across] * spacing[up]
+        outlined |= outline.mask
+    area = outlined.sum(axis=others) * spacing[across] * spacing[up]
     strength = np.zeros_like(area)
     if scene.heat is not None:
         strength += np.square(scene.heat.array).sum(axis=others, dtype=np.float64)
@@ -260,7 +261,7 @@ def render_panel(
     if not outlines and not heat:
         picture = picture.convert("L")
     if marks:
-        _mark(picture, LETTERS[at.plane], scale, size=max(12, longest // 25))
+        _mark(picture, LETTERS[at.plane], scale, longest)
     return picture
 
 
@@ -305,16 +306,17 @@ def _ring(
     return line, halo
 
 
-def _mark(picture: Image.Image, letters: str, scale: float, size: int) -> None:
+def _mark(picture: Image.Image, letters: str, scale: float, longest: int) -> None:
     """Letters at the four edges, and a bar of 5 cm (1 cm on small images)."""
     width, height = picture.size
+    size = max(12, longest // 25)
     draw = ImageDraw.Draw(picture)
     white, black = (255, 0) if picture.mode == "L" else ("#ffffff", "#000000")
     style: dict[str, Any] = {"fill": white, "stroke_fill": black, "stroke_width": 2, "font": font(size, bold=True)}
     places = ((6, height / 2, "lm"), (width - 6, height / 2, "rm"), (width / 2, 5, "mt"), (width / 2, height - 5, "mb"))
     for letter, (x, y, anchor) in zip(letters, places, strict=True):
         draw.text((x, y), letter, anchor=anchor, **style)
-    length_cm = 5 if 50 * scale < width / 2 else 1
+    length_cm = 5 if 50 * scale < 0.4 * longest else 1
     left, y = width - 8 - length_cm * 10 * scale, height - 10
     draw.rectangle((left - 1, y - 2, width - 7, y + 2), fill=black)
     draw.rectangle((left, y - 1, width - 8, y + 1), fill=white)

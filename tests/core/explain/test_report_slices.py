@@ -97,6 +97,16 @@ def test_picks_strongest_map_then_largest_area_and_keeps_apart():
     assert first.place == "S 14 mm"
 
 
+def test_area_that_two_labelmaps_share_counts_once():
+    mask = np.zeros((20, 20, 20), np.uint8)
+    mask[5:15, 5:15, 3] = 1
+    one = mask * (np.arange(20) < 10)[:, None, None].astype(np.uint8)
+    volume = Volume(np.random.default_rng(0).uniform(50, 100, mask.shape), np.eye(4))
+    scene = scenes(explanation(volume, lesions=mask, explained_lesion=one))[0]
+    assert [outline.name for outline in scene.outlines] == ["lesions", "explained lesion"]
+    assert pick(scene, "axial", 1)[0].reason == "largest outlined area, 100 mm²"
+
+
 def test_nothing_to_see_gives_the_middle():
     volume = Volume(np.random.default_rng(0).uniform(50, 100, (9, 9, 9)), np.eye(4))
     scene = scenes(explanation(volume, saliency=np.zeros((9, 9, 9), np.float32)))[0]
