@@ -154,7 +154,7 @@ def inspect_volume(path: Path, max_voxels: int = MAX_VOXELS) -> Inspection:
 
 def _open(path: Path) -> _Source:
     suffix = suffix_of(path)
-    if not path.exists():
+    if not _guarded(path, path.exists):  # raises for a name that is too long
         raise VolumeError(f"{path}: no such file", "missing")
     if path.is_dir():
         raise VolumeError(f"{path}: is a folder, expected an image file", "missing")

@@ -267,6 +267,7 @@ def vector_mha(path: Path) -> None:
 BAD = [
     ("a.nii.gz", lambda p: None, "missing", "no such file"),
     ("a.nii", Path.mkdir, "missing", "folder"),
+    ("a" * 300 + ".nii", lambda p: None, "unreadable", "too long"),
     ("a.png", lambda p: p.write_bytes(b"x"), "suffix", ".nii.gz"),
     ("a.nii.gz", lambda p: p.write_bytes(b""), "unreadable", "damaged"),
     ("a.nii.gz", lambda p: p.write_bytes(b"not an image at all"), "unreadable", "damaged"),
