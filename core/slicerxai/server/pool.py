@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -32,6 +32,13 @@ from slicerxai.settings import settings
 logger = logging.getLogger(__name__)
 
 KILL_SECONDS = 10.0
+
+
+class Submission(NamedTuple):
+    """A job as it was accepted, and a future of its end, which never raises. Cancelling that does not stop the job."""
+
+    job: Job
+    end: Future[Outcome]
 
 
 class Pool:
@@ -73,7 +80,7 @@ class Pool:
         self._computations: dict[str, str] = {}
         self._ends: dict[str, Future[Outcome]] = {}
         self._recover()
-        self._workers = Workers(workers, warm_up)
+        self.workers = Workers(workers, warm_up)
 
     def explain(
         self,
@@ -83,7 +90,7 @@ class Pool:
         model: str,
         parameters: Mapping[str, Any],
         request: Mapping[str, Any],
-    ) -> Job:
+    ) -> Submission:
         """Submit an explanation.
 
         Args:
@@ -121,8 +128,8 @@ class Pool:
         reference = self._reference(model)
         request = {"images": {modality: path.name for modality, path in paths.items()}, "model": model}
         arguments = (reference, dict(paths), out)
-        job = self.submit(worker.infer, *arguments, kind="infer", method="infer", request=request, urgent=True)
-        outcome = self.ended(job.id).result()
+        submission = self.submit(worker.infer, *arguments, kind="infer", method="infer", request=request, urgent=True)
+        outcome = submission.end.result()
         if isinstance(outcome, Success):
             report: dict[str, Any] = outcome.value
             return report
@@ -139,7 +146,7 @@ class Pool:
         request: Mapping[str, Any],
         key: str = "",
         urgent: bool = False,
-    ) -> Job:
+    ) -> Submission:
         """Run a picklable `function(progress, *arguments)` in a worker.
 
         Args:
@@ -150,44 +157,31 @@ class Pool:
             TooManyJobsError: the queue is full.
         """
         job = Job(kind=kind, method=method, request=dict(request), owner=self._owner, key=key)
+        end: Future[Outcome] = Future()
         with self._lock:
             if key and self.results.has(key):
                 now = time.time()
                 job = replace(job, state="done", fraction=1.0, message="from the store", started=now, ended=now)
                 self.jobs.add(job)
-                return job
+                end.set_result(Success(None))
+                return Submission(job, end)
             shared = self._computations.get(key) if key else None
             if shared is not None:
                 job = self._follow(job, shared)
-                self._ends[job.id] = Future()
-                return job
-            if self._workers.waiting >= self.queue_limit:
-                msg = f"{self._workers.waiting} jobs wait already, which is the limit; try again later"
+                self._ends[job.id] = end
+                return Submission(job, end)
+            if self.workers.waiting >= self.queue_limit:
+                msg = f"{self.workers.waiting} jobs wait already, which is the limit; try again later"
                 raise TooManyJobsError(msg)
             self.jobs.add(job)
-            self._ends[job.id] = Future()
+            self._ends[job.id] = end
             if key:
                 self._computations[key] = job.computation
-        future = self._workers.submit(
+        future = self.workers.submit(
             job.computation, worker.execute, self.jobs.path, job.computation, function, arguments, urgent=urgent
         )
         future.add_done_callback(partial(self._finished, job.computation, key))
-        return job
-
-    def ended(self, job_id: str) -> Future[Outcome | None]:
-        """A future that is done when the job has ended; its value is None when the job ended long ago.
-
-        Cancelling the future has no effect on the job. Raises `NotFoundError`.
-        """
-        self.jobs.get(job_id)
-        answer: Future[Outcome | None] = Future()
-        with self._lock:
-            end = self._ends.get(job_id)
-        if end is None:
-            answer.set_result(None)
-        else:
-            end.add_done_callback(partial(_pass_on, answer))
-        return answer
+        return Submission(job, end)
 
     def cancel(self, job_id: str) -> Job:
         """End a job. The worker process is gone on return, unless another job waits for the same computation.
@@ -206,7 +200,7 @@ class Pool:
             if not others:
                 self._computations.pop(job.key, None)
         if not others:
-            self._workers.cancel(job.computation)
+            self.workers.cancel(job.computation)
             _wait_for_end_of(self.jobs.get(job_id).pid)
         return self.jobs.get(job_id)
 
@@ -226,7 +220,7 @@ class Pool:
 
     def shutdown(self) -> None:
         """Stop the workers; jobs that have not ended are marked as interrupted."""
-        self._workers.shutdown()
+        self.workers.shutdown()
         self.jobs.interrupt(self._owner)
         with self._lock:
             left = list(self._ends)
@@ -269,7 +263,7 @@ class Pool:
             elif isinstance(outcome, Failure):
                 error = {"status": outcome.status, "title": title_of(outcome.status), "detail": outcome.detail}
                 self.jobs.finish(computation, "failed", outcome.detail, error)
-            elif self._workers.closing:
+            elif self.workers.closing:
                 self.jobs.interrupt(self._owner)
             else:
                 self.jobs.finish(computation, "cancelled", "cancelled")
@@ -279,7 +273,7 @@ class Pool:
     def _end(self, job_id: str, outcome: Outcome) -> None:
         with self._lock:
             end = self._ends.pop(job_id, None)
-        if end is not None and not end.done():
+        if end is not None and end.set_running_or_notify_cancel():
             end.set_result(outcome)
 
     def _recover(self) -> None:
@@ -294,11 +288,6 @@ class Pool:
                 continue
             path.unlink(missing_ok=True)
             logger.warning("%d jobs were interrupted when a server stopped; they can be submitted again", count)
-
-
-def _pass_on(answer: Future[Outcome | None], end: Future[Outcome]) -> None:
-    if answer.set_running_or_notify_cancel():
-        answer.set_result(end.result())
 
 
 @lru_cache(maxsize=32)

@@ -1,0 +1,67 @@
+"""What the tests let real worker processes do; imported there, so it must stay light."""
+
+import hashlib
+import os
+import signal
+import time
+
+import numpy as np
+
+from slicerxai.data.volume import Volume
+from slicerxai.errors import InputError
+from slicerxai.explain.contract import Check, Explanation, Overlay, Table
+from slicerxai.explain.folder import save
+
+
+def count(progress, steps, pause):
+    for step in range(steps):
+        progress(step / steps, f"step {step}")
+        time.sleep(pause)
+    return steps
+
+
+def native_call(progress):
+    """Deaf to SIGTERM, as a long convolution is."""
+    progress(0.5, "in native code")
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10**9)
+
+
+def die(progress):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse(progress):
+    msg = "bad image"
+    raise InputError(msg)
+
+
+def crash(progress):
+    return 1 / 0
+
+
+def pid(progress):
+    return os.getpid()
+
+
+def mark(progress, path):
+    """Leaves a trace of each run."""
+    with path.open("a") as file:
+        file.write("run\n")
+    time.sleep(0.5)
+
+
+def explain(progress, work):
+    """A stand-in that takes `steps` times 50 ms and makes one overlay of 3 x 4 x 5 voxels."""
+    for step in range(work.parameters["steps"]):
+        progress(step / work.parameters["steps"], f"step {step}")
+        time.sleep(0.05)
+    volume = Volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5), np.diag([1.0, 2, 3, 1]))
+    explanation = Explanation(
+        method=work.method,
+        parameters=dict(work.parameters),
+        image_id=work.image_id,
+        overlays={"saliency": Overlay(volume, "saliency", "logit", "where")},
+        tables={"lesions": Table(title="Lesions", columns=["number"], rows=[[1]])},
+        checks=[Check(name="gap", value=0.0, limit=0.1, verdict="reliable", reason="The gap is small.")],
+    )
+    save(explanation, work.result)
