@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import logging
+import atexit
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -31,12 +31,12 @@ from monailabel.app import app  # noqa: E402
 from slicerxai.server import explain_routes  # noqa: E402
 from slicerxai.server.monailabel.arguments import from_monailabel  # noqa: E402
 from slicerxai.server.monailabel.background import stop_background_tasks  # noqa: E402
-from slicerxai.server.problems import install_problem_handlers, of_user_error, problem  # noqa: E402
+from slicerxai.server.pool import shared_pool  # noqa: E402
+from slicerxai.server.problems import install_problem_handlers, of_user_error, problem_response  # noqa: E402
 from slicerxai.settings import settings  # noqa: E402
 
 __all__ = ["app"]
 
-logger = logging.getLogger(__name__)
 ANYWHERE = ""
 
 
@@ -47,7 +47,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         detail = f"no route {request.method} {request.url.path}; /docs lists them"
     if error.status_code == 405:
         detail = f"{request.method} is not accepted at {request.url.path}"
-    return problem(error.status_code, detail, error.headers)
+    return problem_response(error.status_code, detail, error.headers)
 
 
 def _install(app: FastAPI) -> None:
@@ -63,7 +63,7 @@ def _install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(MONAILabelException, on_monailabel_error)
     _close_doors(app)
-    _stop_with(app)
+    _follow_lifespan(app)
 
 
 def _close_doors(app: FastAPI) -> None:
@@ -89,17 +89,20 @@ def _close_doors(app: FastAPI) -> None:
     )
 
 
-def _stop_with(app: FastAPI) -> None:
-    """Background tasks end with the server: MONAI Label would wait for them, however long they train."""
+def _follow_lifespan(app: FastAPI) -> None:
+    """Workers start with the server and end with it, background tasks end with it: MONAI Label would wait for them."""
     started = app.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[object]:
         async with started(app) as state:
+            pool = shared_pool()
             try:
                 yield state
             finally:
                 stop_background_tasks()
+                pool.shutdown()
+                atexit.unregister(pool.shutdown)
 
     app.router.lifespan_context = lifespan
 

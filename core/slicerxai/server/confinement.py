@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from slicerxai.server.problems import problem
+from slicerxai.server.problems import problem_response
 
 
 class Confinement:
@@ -44,7 +44,7 @@ class Confinement:
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             status, detail = refusal
-            await problem(status, detail)(scope, receive, send)
+            await problem_response(status, detail)(scope, receive, send)
             return
         await self.app(scope, self._counted(receive), send)
 

@@ -53,7 +53,7 @@ def off_the_loop(router: APIRouter, rule_of: Callable[[str], Rule | None], *, lo
             deprecated=route.deprecated,
             include_in_schema=route.include_in_schema,
             response_model=route.response_model,
-            response_class=route.response_class,  # type: ignore[arg-type]
+            response_class=route.response_class,
             status_code=route.status_code,
         )
     return moved

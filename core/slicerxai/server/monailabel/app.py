@@ -16,7 +16,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.tasks.activelearning.random import Random
 
 from slicerxai import __version__
-from slicerxai.errors import InputError, NotFoundError
+from slicerxai.errors import NotFoundError
 from slicerxai.models.store import ModelStore, digest
 from slicerxai.models.training import PARAMETERS
 from slicerxai.server.monailabel.batch import BatchInfer
@@ -26,6 +26,8 @@ from slicerxai.server.monailabel.sampling import UncertaintyFirst
 from slicerxai.server.monailabel.scoring import Agreement
 from slicerxai.server.monailabel.training import TrainOnLabels
 from slicerxai.server.monailabel.uncertainty import predicted_entropy
+from slicerxai.server.schemas import ExplainRequest
+from slicerxai.server.sources import monai_label_sources
 from slicerxai.settings import settings
 
 logger = logging.getLogger(__name__)
@@ -87,10 +89,8 @@ class SlicerXAIApp(MONAILabelApp):
         datastore = datastore or self.datastore()
         task = self.model_task(request.get("model"))
         session = request.get("session")
-        if session:
-            paths = session_paths(session, task.channels)
-        else:
-            paths = channel_paths(datastore, str(request.get("image")), task.channels)
+        named = ExplainRequest(session=session["name"]) if session else ExplainRequest(image=str(request.get("image")))
+        _, paths = monai_label_sources().resolve(named, task.channels)
         file, params = task({**request, "paths": paths})
         tag = str(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
         label = file
@@ -114,10 +114,3 @@ class SlicerXAIApp(MONAILabelApp):
             "train_stats": self.store.describe(model).get("provenance", {}),
         }
 
-
-def session_paths(session: Mapping[str, Any], channels: tuple[str, ...]) -> dict[str, Path]:
-    """The file of each channel of a session, which holds one image. Raises `InputError` when the model needs more."""
-    if len(channels) != 1:
-        msg = f"a session holds one image and the model reads {', '.join(channels)}; add the images to the datastore"
-        raise InputError(msg)
-    return {channels[0]: Path(session["image"])}

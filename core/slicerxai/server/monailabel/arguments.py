@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
@@ -194,20 +195,25 @@ def dataset(arguments: Arguments) -> None:
 
 
 def create_session(arguments: Arguments) -> None:
-    """`PUT /session/`: one readable 3D volume."""
+    """`PUT /session/`: one readable 3D volume, or one for each modality and named after it."""
     if arguments["uncompress"]:
         msg = "uncompress=true is not offered: archives are not unpacked here; upload one " + ", ".join(SUFFIXES)
         raise InputError(msg)
     files = arguments["files"]
-    if len(files) != 1:
-        msg = f"a session holds one image file ({', '.join(SUFFIXES)}), got {len(files)}"
+    names = [check_file_name(file.filename) and str(file.filename) for file in files]
+    if len(set(names)) < len(names):
+        msg = f"two files of one name: {', '.join(names)}; name each after its modality"
         raise InputError(msg)
-    read_upload(files[0])
+    for file in files:
+        read_upload(file)
 
 
 def session(arguments: Arguments) -> None:
     """A route of an existing session."""
-    _known_session(arguments["session_id"])
+    image = _known_session(arguments["session_id"])
+    if arguments.get("image") and image.is_dir():
+        msg = "this session holds several files; only a session of one file can be downloaded"
+        raise InputError(msg)
 
 
 def model(arguments: Arguments) -> None:
@@ -262,11 +268,14 @@ def _check_texts(params: Mapping[str, Any], keys: tuple[str, ...]) -> None:
             raise InputError(msg)
 
 
-def _known_session(session_id: str) -> None:
+def _known_session(session_id: str) -> Path:
+    """The file or folder of a session."""
     sessions = _app().sessions()
-    if not _SESSION.fullmatch(session_id) or sessions is None or sessions.get_session(session_id) is None:
+    known = sessions.get_session(session_id) if sessions is not None and _SESSION.fullmatch(session_id) else None
+    if known is None:
         msg = f"no session {session_id[:64]!r}, or it has expired; upload the image with PUT /session/"
         raise NotFoundError(msg)
+    return Path(known.image)
 
 
 def _info(text: str | None, what: str) -> None:

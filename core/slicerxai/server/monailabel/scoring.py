@@ -48,7 +48,7 @@ class Agreement(ScoringMethod):
 
 def agreement(prediction: Volume, reference: Volume) -> dict[str, float]:
     """Dice in [0, 1] and volumes in ml of two labelmaps on one grid; every label but 0 counts as lesion."""
-    masks = prediction.array > 0, reference.array > 0
+    masks = prediction.array != 0, reference.array != 0
     predicted, true = (float(np.count_nonzero(mask)) * reference.voxel_volume / 1000 for mask in masks)
     return {"dice": dice(*masks), "predicted_ml": predicted, "submitted_ml": true, "difference_ml": predicted - true}
 

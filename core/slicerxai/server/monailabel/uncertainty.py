@@ -53,7 +53,7 @@ def entropy_in_worker(progress: Progress, reference: ModelReference, paths: Mapp
             raise InputError(msg)
         segmentation = model.predict({modality: read_volume(path) for modality, path in paths.items()}, progress)
     except InputError as error:
-        raise InputError(worker.without_paths(str(error), paths)) from None
+        raise InputError(worker.without_paths(str(error), paths, reference)) from None
     return mean_entropy(segmentation.probability.array)
 
 
