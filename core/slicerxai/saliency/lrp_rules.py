@@ -157,20 +157,27 @@ class _Sum(torch.autograd.Function):
         return relevance * share, relevance * (1 - share)
 
 
+class _SumInPlace(_Sum):
+    """a += b."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(a.clone(), b)
+        ctx.mark_dirty(a)
+        return a.add_(b)
+
+
 class ResidualSums(TorchFunctionMode):
     """Within this context, sums of two feature maps of one shape propagate relevance instead of copying it."""
 
-    ADDITIONS: tuple[Callable[..., Any], ...] = (
-        torch.add,
-        Tensor.add,
-        Tensor.__add__,
-        Tensor.__radd__,
-        Tensor.__iadd__,
-    )
+    ADDITIONS: tuple[Callable[..., Any], ...] = (torch.add, Tensor.add)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in self.ADDITIONS and not kwargs and _feature_maps(args):
-            return _Sum.apply(*args)
+        if not kwargs and _feature_maps(args):
+            if func in self.ADDITIONS:
+                return _Sum.apply(*args)
+            if func is Tensor.add_:
+                return _SumInPlace.apply(*args)
         return func(*args, **(kwargs or {}))
 
 
