@@ -86,8 +86,10 @@ def _explain(
 def _write(explanation: Explanation, out: Path) -> None:
     from slicerxai.data.files import replaced_text
     from slicerxai.explain.folder import save
+    from slicerxai.explain.overview import overview
     from slicerxai.explain.report import render
 
-    page = render(explanation)
+    page, picture = render(explanation), overview(explanation)
     save(explanation, out)
     replaced_text(out / "report.html", page)
+    (out / "overview.png").write_bytes(picture)

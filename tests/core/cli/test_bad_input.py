@@ -22,7 +22,7 @@ SCANS = [
     ("NaN", "finite"),
     ("infinite", "finite"),
     ("all zero", "empty"),
-    ("constant", "constant"),
+    ("constant", "contrast"),
     ("colour", "bad.nii.gz"),
     ("complex", "complex"),
     ("singular affine", "affine"),
