@@ -10,12 +10,12 @@ from slicerxai.data.metrics import dice, evaluate, lesion_scores, surface_distan
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
 
-PAIRS = settings(max_examples=40, deadline=None)
+PAIRS = settings(max_examples=25, deadline=None)
 SHEARED = np.array([[0.9, 0.2, 0, 3], [0, 1.5, 0, -4], [0.1, 0, 3.0, 9], [0, 0, 0, 1]])
 
 
 def blobs(seed: int, density: float) -> np.ndarray:
-    return np.random.default_rng(seed).random((7, 6, 5)) < density
+    return np.random.default_rng(seed).random((6, 5, 4)) < density
 
 
 @PAIRS

@@ -206,6 +206,14 @@ def test_bad_tables(tmp_path: Path, text: str, says: str) -> None:
         read_cohort(table(tmp_path, text))
 
 
+def test_two_tables_in_a_folder_are_ambiguous(tmp_path: Path) -> None:
+    for name in ("one.csv", "two.csv"):
+        (tmp_path / name).write_text("case_id,FLAIR\na,a.nii\n")
+    with pytest.raises(InputError, match="not recognised"):
+        read_cohort(tmp_path)
+    assert len(read_cohort(tmp_path / "two.csv")) == 1
+
+
 def test_binary_table(tmp_path: Path) -> None:
     (tmp_path / "cohort.csv").write_bytes(b"\xff\xfe\x00case_id")
     with pytest.raises(InputError, match="UTF-8"):

@@ -14,7 +14,7 @@ DESCRIPTION = "a CSV file (or a folder with one) with columns case_id, FLAIR, T1
 
 def recognises(path: Path) -> bool:
     """A CSV file, or a folder with exactly one that has the column case_id."""
-    return path.suffix.lower() == ".csv" or (path.is_dir() and len(_tables(path)) == 1)
+    return path.suffix.lower() == ".csv" if path.is_file() else len(_tables(path)) == 1
 
 
 def read(path: Path, prefer: Prefer) -> list[Case]:
@@ -22,9 +22,9 @@ def read(path: Path, prefer: Prefer) -> list[Case]:
     "consensus", `mask_NAME` rater NAME; every other column is metadata.
 
     Raises:
-        InputError: no such table, no column case_id, a row without an id, or a path that leaves the table's folder.
+        InputError: not a table, no column case_id, a row without an id, or a path that leaves the table's folder.
     """
-    table = _table(path)
+    table = path if path.is_file() else _tables(path)[0]
     rows = read_table(table)
     columns = {name for row in rows for name in row}
     if "case_id" not in columns:
@@ -69,17 +69,6 @@ def _confined(table: Path, case: str, value: str) -> Path:
         msg = f"{table}, case {case!r}: {value!r} lies outside the table's folder; give a path relative to {folder}"
         raise InputError(msg)
     return path
-
-
-def _table(path: Path) -> Path:
-    if path.is_file():
-        return path
-    tables = _tables(path) if path.is_dir() else []
-    if len(tables) != 1:
-        names = ", ".join(table.name for table in tables) or "none"
-        msg = f"{path}: expected one CSV file with a column case_id, found {names}"
-        raise InputError(msg)
-    return tables[0]
 
 
 def _tables(folder: Path) -> list[Path]:
