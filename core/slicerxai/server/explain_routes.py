@@ -18,7 +18,7 @@ from slicerxai.explain import registry
 from slicerxai.explain.multipart import encode_folder
 from slicerxai.models.store import ModelStore
 from slicerxai.server.jobs import Job
-from slicerxai.server.pool import Pool, Submission, shared_pool
+from slicerxai.server.pool import Pool, shared_pool
 from slicerxai.server.problems import problem_response
 from slicerxai.server.schemas import Catalogue, ExplainRequest, JobView, MethodView, ModelView
 from slicerxai.server.sources import Sources, monai_label_sources
@@ -98,12 +98,12 @@ async def post_explain(
     method: str, body: ExplainRequest, request: Request, pool: PoolOf, sources: SourcesOf, wait: bool = False
 ) -> Response:
     """Submit a job; with `wait`, answer with its result. A client that goes away meanwhile does not stop the job."""
-    job, end = await run_in_threadpool(_submit, pool, sources, method, body)
+    job = await run_in_threadpool(_submit, pool, sources, method, body)
     headers = {"Location": f"{request.scope.get('root_path', '')}{router.prefix}/jobs/{job.id}"}
     if not wait:
         content = JobView.of(job).model_dump(mode="json")
         return JSONResponse(content, HTTPStatus.ACCEPTED, headers=headers)
-    ended = asyncio.wrap_future(end)
+    ended = asyncio.wrap_future(await run_in_threadpool(pool.ended, job.id))
     while not (await asyncio.wait({ended}, timeout=DISCONNECT_SECONDS))[0]:
         if await request.is_disconnected():
             return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -112,7 +112,7 @@ async def post_explain(
     return response
 
 
-def _submit(pool: Pool, sources: Sources, method: str, body: ExplainRequest) -> Submission:
+def _submit(pool: Pool, sources: Sources, method: str, body: ExplainRequest) -> Job:
     if method not in registry.METHODS:
         msg = f"unknown method {method!r}; known: {', '.join(sorted(registry.METHODS))}"
         raise NotFoundError(msg, accepted=sorted(registry.METHODS))

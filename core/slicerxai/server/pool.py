@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -32,13 +32,8 @@ from slicerxai.settings import settings
 logger = logging.getLogger(__name__)
 
 KILL_SECONDS = 10.0
-
-
-class Submission(NamedTuple):
-    """A job as it was accepted, and a future of its end, which never raises. Cancelling that does not stop the job."""
-
-    job: Job
-    end: Future[Outcome]
+REMEMBERED_ENDS = 256
+"""Jobs whose outcome stays in memory, for those that ask after the job has ended."""
 
 
 class Pool:
@@ -77,6 +72,7 @@ class Pool:
         self._alive = FileLock(self._owners / f"{self._owner}.lock", thread_local=False)
         self._alive.acquire()
         self._lock = threading.RLock()
+        self._closed = False
         self._computations: dict[str, str] = {}
         self._ends: dict[str, Future[Outcome]] = {}
         self._recover()
@@ -90,7 +86,7 @@ class Pool:
         model: str,
         parameters: Mapping[str, Any],
         request: Mapping[str, Any],
-    ) -> Submission:
+    ) -> Job:
         """Submit an explanation.
 
         Args:
@@ -128,8 +124,8 @@ class Pool:
         reference = self._reference(model)
         request = {"images": {modality: path.name for modality, path in paths.items()}, "model": model}
         arguments = (reference, dict(paths), out)
-        submission = self.submit(worker.infer, *arguments, kind="infer", method="infer", request=request, urgent=True)
-        outcome = submission.end.result()
+        job = self.submit(worker.infer, *arguments, kind="infer", method="infer", request=request, urgent=True)
+        outcome = self.ended(job.id).result()
         if isinstance(outcome, Success):
             report: dict[str, Any] = outcome.value
             return report
@@ -146,7 +142,7 @@ class Pool:
         request: Mapping[str, Any],
         key: str = "",
         urgent: bool = False,
-    ) -> Submission:
+    ) -> Job:
         """Run a picklable `function(progress, *arguments)` in a worker.
 
         Args:
@@ -157,31 +153,44 @@ class Pool:
             TooManyJobsError: the queue is full.
         """
         job = Job(kind=kind, method=method, request=dict(request), owner=self._owner, key=key)
-        end: Future[Outcome] = Future()
         with self._lock:
             if key and self.results.has(key):
                 now = time.time()
                 job = replace(job, state="done", fraction=1.0, message="from the store", started=now, ended=now)
                 self.jobs.add(job)
-                end.set_result(Success(None))
-                return Submission(job, end)
+                return job
             shared = self._computations.get(key) if key else None
             if shared is not None:
                 job = self._follow(job, shared)
-                self._ends[job.id] = end
-                return Submission(job, end)
+                self._expect(job)
+                return job
             if self.workers.waiting >= self.queue_limit:
                 msg = f"{self.workers.waiting} jobs wait already, which is the limit; try again later"
                 raise TooManyJobsError(msg)
             self.jobs.add(job)
-            self._ends[job.id] = end
+            self._expect(job)
             if key:
                 self._computations[key] = job.computation
         future = self.workers.submit(
             job.computation, worker.execute, self.jobs.path, job.computation, function, arguments, urgent=urgent
         )
         future.add_done_callback(partial(self._finished, job.computation, key))
-        return Submission(job, end)
+        return job
+
+    def ended(self, job_id: str) -> Future[Outcome]:
+        """A future of how the job ends; it never raises, and cancelling it does not stop the job.
+
+        The value of a `Success` is None when the job ended long ago. Raises `NotFoundError`.
+        """
+        job = self.jobs.get(job_id)
+        answer: Future[Outcome] = Future()
+        with self._lock:
+            end = self._ends.get(job_id)
+        if end is not None:
+            end.add_done_callback(partial(_pass_on, answer))
+        else:
+            answer.set_result(_outcome(job))
+        return answer
 
     def cancel(self, job_id: str) -> Job:
         """End a job. The worker process is gone on return, unless another job waits for the same computation.
@@ -219,7 +228,11 @@ class Pool:
         return job
 
     def shutdown(self) -> None:
-        """Stop the workers; jobs that have not ended are marked as interrupted."""
+        """Stop the workers; jobs that have not ended are marked as interrupted. A second call does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
         self.workers.shutdown()
         self.jobs.interrupt(self._owner)
         with self._lock:
@@ -270,11 +283,17 @@ class Pool:
         for job_id in ids:
             self._end(job_id, outcome)
 
+    def _expect(self, job: Job) -> None:
+        self._ends[job.id] = Future()
+        surplus = [job_id for job_id, end in self._ends.items() if end.done()][:-REMEMBERED_ENDS]
+        for job_id in surplus:
+            del self._ends[job_id]
+
     def _end(self, job_id: str, outcome: Outcome) -> None:
         with self._lock:
-            end = self._ends.pop(job_id, None)
-        if end is not None and end.set_running_or_notify_cancel():
-            end.set_result(outcome)
+            end = self._ends.get(job_id)
+            if end is not None and not end.done():
+                end.set_result(outcome)
 
     def _recover(self) -> None:
         """Mark the jobs of servers that died, and clean up after them."""
@@ -288,6 +307,19 @@ class Pool:
                 continue
             path.unlink(missing_ok=True)
             logger.warning("%d jobs were interrupted when a server stopped; they can be submitted again", count)
+
+
+def _outcome(job: Job) -> Outcome:
+    if job.state == "done":
+        return Success(None)
+    if job.error is not None:
+        return Failure(job.error["status"], job.error["detail"])
+    return Stopped()
+
+
+def _pass_on(answer: Future[Outcome], end: Future[Outcome]) -> None:
+    if answer.set_running_or_notify_cancel():
+        answer.set_result(end.result())
 
 
 @lru_cache(maxsize=32)

@@ -6,12 +6,11 @@ import pytest
 import server_tasks
 from small_server import make_home, make_pool
 
-from slicerxai.errors import ConflictError, InputError, NotFoundError
+from slicerxai.errors import ConflictError, NotFoundError
 from slicerxai.server.problems import TooManyJobsError
 from slicerxai.server.worker import Failure, Stopped, Success
 
 WAIT = 60
-ENDS = {}
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +30,12 @@ def pool(lasting_pool):
 
 
 def submit(pool, function, *arguments, **options):
-    """The job, its end in `ENDS`."""
     request = {"image": "case1", "model": "tiny", "parameters": {}}
-    job, end = pool.submit(function, *arguments, kind="explain", method="saliency", request=request, **options)
-    ENDS[job.id] = end
-    return job
+    return pool.submit(function, *arguments, kind="explain", method="saliency", request=request, **options)
 
 
 def outcome(pool, job):
-    return ENDS[job.id].result(timeout=WAIT)
+    return pool.ended(job.id).result(timeout=WAIT)
 
 
 def until(condition):
@@ -85,11 +81,8 @@ def test_cancelling_ends_the_process_and_the_pool_goes_on(pool, task):
     job = submit(pool, *task)
     pid = running(pool, job)
     assert alive(pid)
-    clock = time.monotonic()
     cancelled = pool.cancel(job.id)
-    seconds = time.monotonic() - clock
     assert not alive(pid)
-    print(f"cancelled within {seconds:.2f} s")
     assert cancelled.state == "cancelled"
     assert outcome(pool, job) == Stopped()
     assert isinstance(outcome(pool, submit(pool, server_tasks.pid)), Success)
@@ -203,13 +196,25 @@ def test_shutdown_interrupts_and_a_new_pool_takes_over(home):
     outcome(pool, done)
     unfinished = submit(pool, server_tasks.count, 1000, 0.1)
     pid = running(pool, unfinished)
+    end = pool.ended(unfinished.id)
     pool.shutdown()
-    assert outcome(pool, unfinished) == Stopped()
+    assert end.result(timeout=WAIT) == Stopped()
     assert not alive(pid)
+    pool.shutdown()
     new = make_pool(home)
     assert new.jobs.get(unfinished.id).state == "interrupted"
     assert new.jobs.get(done.id).state == "done"
     new.shutdown()
+
+
+def test_the_end_of_a_job_of_long_ago_is_still_told(pool, monkeypatch):
+    monkeypatch.setattr("slicerxai.server.pool.REMEMBERED_ENDS", 1)
+    done, failed, last = (submit(pool, task) for task in (server_tasks.pid, server_tasks.refuse, server_tasks.pid))
+    assert isinstance(outcome(pool, last).value, int)
+    until(lambda: not any(pool.jobs.get(job.id).active for job in (done, failed)))
+    submit(pool, server_tasks.pid)
+    assert outcome(pool, done) == Success(None)
+    assert outcome(pool, failed) == Failure(422, "bad image")
 
 
 def test_two_pools_on_one_folder_leave_each_other_alone(pool):
@@ -221,13 +226,3 @@ def test_two_pools_on_one_folder_leave_each_other_alone(pool):
         other.cancel(job.id)
     other.shutdown()
     assert pool.jobs.get(job.id).state == "running"
-
-
-def test_infer_refuses_what_the_user_can_mend(pool, tmp_path):
-    with pytest.raises(NotFoundError, match="'absent'"):
-        pool.infer("absent", {"FLAIR": tmp_path / "x.nii.gz"}, tmp_path / "out.nii.gz")
-    with pytest.raises(InputError, match="model"):
-        pool.infer("tiny", {"FLAIR": tmp_path / "x.nii.gz"}, tmp_path / "out.nii.gz")
-    (job,) = pool.jobs.newest(10)
-    assert (job.kind, job.state, job.request) == ("infer", "failed", {"images": {"FLAIR": "x.nii.gz"}, "model": "tiny"})
-    assert str(tmp_path) not in job.error["detail"]
