@@ -26,7 +26,8 @@ class Atlas:
     Attributes:
         spacing: voxel size, mm.
         affine: voxel index to MNI152 world, mm.
-        maps: white, fluid (fractions), nuclei (1 where grey matter is deep), sulcus (above 1 in the fundus), t1 (template intensity, WM about 0.87),
+        maps: white, fluid (fractions), nuclei (1 where grey matter is deep), sulcus (above 1 in the fundus),
+            t1 (template intensity, WM about 0.87),
             ventricle (signed distance to the ventricles, negative inside), cortical (distance to the cortex),
             depth (distance to the outside of the brain), push_0..2 (outward unit normal of the lateral ventricles,
             fading with distance).

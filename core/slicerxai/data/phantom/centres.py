@@ -93,8 +93,8 @@ def _noise(rng: np.random.Generator, shape: Shape, spacing: float, grain_mm: flo
         return noise
     radius = np.arange(-int(4 * sigma + 1), int(4 * sigma + 1) + 1)
     kernel = np.exp(-0.5 * (radius / sigma) ** 2)
-    energy = float(((kernel / kernel.sum()) ** 2).sum()) ** 1.5
-    return np.asarray(ndimage.gaussian_filter(noise, sigma, radius=len(radius) // 2) / np.sqrt(energy), np.float32)
+    loss = float(((kernel / kernel.sum()) ** 2).sum()) ** 1.5
+    return np.asarray(ndimage.gaussian_filter(noise, sigma, radius=len(radius) // 2) / loss, np.float32)
 
 
 def _scan(
@@ -102,7 +102,7 @@ def _scan(
 ) -> Array:
     """One image through one scanner, in the order physics has it: contrast, bias, resolution, noise."""
     field = smooth_field(rng, brain.shape, spacing, 60.0)  # type: ignore[arg-type]
-    signal = np.clip(image, 0, None) ** np.float32(style.gamma) + style.fluid * np.clip(1 - 2 * image, 0, 1)
+    signal = np.clip(image, 0, None) ** np.float32(style.gamma) + style.fluid * np.clip(1.2 - 1.5 * image, 0, 1)
     signal = np.clip(signal, 0, None) * brain
     signal *= np.exp(style.bias * (field - field[brain].mean()))
     sigma = [style.in_plane_mm / FWHM / spacing] * 2 + [style.slice_mm / FWHM / spacing]

@@ -90,6 +90,7 @@ class _Canvas:
 
     def add(self, box: tuple[slice, slice, slice], membership: Array, contrast: float) -> None:
         self.contrasts.append(contrast)
+        membership = np.where(membership < 1e-3, np.float32(0), membership)
         stronger = membership > self.membership[box]
         self.owner[box][stronger] = len(self.contrasts)
         np.maximum(self.membership[box], membership, out=self.membership[box])

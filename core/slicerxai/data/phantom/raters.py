@@ -63,10 +63,13 @@ class Outline:
         if truth.any():
             outside, nearest = ndimage.distance_transform_edt(~truth, return_indices=True)
             inside = ndimage.distance_transform_edt(truth)
-            # the surface runs between the last voxel inside and the first one outside; the membership says where
             distance = outside - inside - np.where(truth, -0.5, 0.5)
+            # voxels at the surface: the soft membership says where between two voxel centres it runs
+            membership = ndimage.gaussian_filter(lesions.membership[self.box], 0.5)
+            slope = np.sqrt(sum(part**2 for part in np.gradient(membership)))
+            within = np.clip((0.5 - membership) / np.maximum(slope, 0.05), -1, 1)
             surface = np.abs(distance) <= 0.5
-            distance[surface] = (0.5 - lesions.membership[self.box])[surface]
+            distance[surface] = np.where(truth, np.minimum(within, -1e-3), np.maximum(within, 1e-3))[surface]
             self.distance: Array = (distance * anatomy.spacing).astype(np.float32)
             self.nearest = self.owner[tuple(nearest)]
         else:
@@ -90,6 +93,7 @@ def annotate(rng: np.random.Generator, outline: Outline, style: AnnotationStyle)
     for n, lesion in enumerate(lesions, start=1):
         small = 1 / (1 + (lesion.volume / max(style.missed_mm3, 1e-6)) ** 2)
         faint = 1 / (1 + (lesion.contrast / max(style.missed_contrast, 1e-6)) ** 4)
+        faint *= 1 / (1 + lesion.volume / 300)  # nobody misses a large faint lesion
         seen[n] = chance[n] >= 1 - (1 - small) * (1 - faint)
     boundary = np.clip(style.offset_mm + style.jitter_mm * wobble, -REACH_MM, REACH_MM)
     drawn = (outline.distance < boundary) & seen[outline.nearest]
