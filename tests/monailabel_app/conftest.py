@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,8 @@ UPLOAD_LIMIT = 4 * 1024**2
 class Server:
     root: Path
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     line: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def studies(self) -> Path:
@@ -95,7 +95,7 @@ def environment_of(root: Path) -> dict[str, str]:
     }
 
 
-def wait_for(url: str, process: subprocess.Popen[str], seconds: float = 180) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         try:
@@ -106,7 +106,7 @@ def wait_for(url: str, process: subprocess.Popen[str], seconds: float = 180) -> 
     pytest.fail(f"no server at {url}; exit code {process.poll()}")
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(timeout=20)
@@ -116,7 +116,28 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def start():
+    """Start a server command in a folder, `--port` added, and wait until it answers."""
+
+    @contextmanager
+    def starting(command: list[str], root: Path) -> Iterator[Server]:
+        port = free_port()
+        with (root / "stdout").open("w") as out, (root / "stderr").open("w") as errors:
+            process = subprocess.Popen(
+                [*command, "--port", str(port)], env=environment_of(root), cwd=root, stdout=out, stderr=errors
+            )
+        running = Server(root, f"http://127.0.0.1:{port}", process)
+        try:
+            wait_for(running.url, process)
+            yield running
+        finally:
+            end(process)
+
+    return starting
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, start) -> Iterator[Server]:
     """`slicerxai serve` with models "tiny" and "slow", images "one", "two", "turned" and "big"."""
     root = tmp_path_factory.mktemp("server")
     studies = root / "studies"
@@ -129,17 +150,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     store = ModelStore(root / "home" / "models")
     store_model(store, "tiny", SPACING)
     store_model(store, "slow", 1.0)
-    port = free_port()
-    command = [sys.executable, "-m", "slicerxai.cli.main", "serve", str(studies), "--port", str(port)]
-    environment = environment_of(root)
-    process = subprocess.Popen(
-        command, env=environment, cwd=root, stdout=subprocess.PIPE, stderr=(root / "stderr").open("w"), text=True
-    )
-    running = Server(root, f"http://127.0.0.1:{port}", process, environment=environment)
-    try:
-        wait_for(running.url, process)
-        assert process.stdout is not None
-        running.line = process.stdout.readline()
+    command = [sys.executable, "-m", "slicerxai.cli.main", "serve", str(studies)]
+    with start(command, root) as running:
+        running.line = (root / "stdout").read_text()
         yield running
-    finally:
-        end(process)

@@ -188,7 +188,7 @@ CASES: dict[str, Bad | Callable[[Path], Bad]] = {
 
 def listing(folder: Path) -> dict[str, int]:
     """Every file, with its size, that a request may not change; the job list and log are the server's own."""
-    own = ("home/jobs", "home/monailabel_app/logs", "stderr", "studies/datastore_v2.json", "studies/.lock")
+    own = ("home/jobs", "home/monailabel_app/logs", "stderr", "stdout", "studies/datastore_v2.json", "studies/.lock")
     return {
         relative: path.stat().st_size
         for path in sorted(folder.rglob("*"))
@@ -230,6 +230,7 @@ def test_bad_request(confined, name):
 
 def test_a_body_without_announced_size_is_counted(confined):
     def chunks():
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="x.nii"\r\n\r\n'
         for _ in range(6):
             yield bytes(1024**2)
 

@@ -123,6 +123,16 @@ def test_next_sample_is_the_most_uncertain_one_with_the_reason(server):
     assert server.request("POST", "/activelearning/random").json()["id"] in infos
 
 
+def test_batch_inference_stores_predictions_without_a_gpu(server):
+    body = {"save_label": True, "label_tag": "batch", "max_batch_size": 2, "max_workers": 1}
+    answer = server.request("POST", "/batch/infer/tiny?run_sync=true", json=body)
+    assert answer.status_code == 200, answer.text
+    assert sorted(path.name for path in (server.studies / "labels" / "batch").iterdir()) == [
+        "big.nii.gz",
+        "one.nii.gz",
+    ]
+
+
 def labelled(server, name: str) -> None:
     suffix = ".nrrd" if name == "two" else ".nii.gz"
     image = read_volume(server.studies / f"{name}{suffix}")

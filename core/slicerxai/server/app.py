@@ -32,7 +32,7 @@ from slicerxai.server import explain_routes  # noqa: E402
 from slicerxai.server.monailabel.arguments import from_monailabel  # noqa: E402
 from slicerxai.server.monailabel.background import stop_background_tasks  # noqa: E402
 from slicerxai.server.pool import shared_pool  # noqa: E402
-from slicerxai.server.problems import install_problem_handlers, of_user_error, problem_response  # noqa: E402
+from slicerxai.server.problems import WorkError, install_problem_handlers, of_user_error, problem_response  # noqa: E402
 from slicerxai.settings import settings  # noqa: E402
 
 __all__ = ["app"]
@@ -50,6 +50,10 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     return problem_response(error.status_code, detail, error.headers)
 
 
+async def _on_work_error(request: Request, error: Exception) -> Response:
+    return problem_response(500, str(error))
+
+
 def _install(app: FastAPI) -> None:
     app.include_router(explain_routes.router)
     install_problem_handlers(app, prefix=ANYWHERE)
@@ -61,6 +65,7 @@ def _install(app: FastAPI) -> None:
         return await unexpected(request, error) if user_error is None else of_user_error(user_error)  # type: ignore[misc]
 
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(WorkError, _on_work_error)
     app.add_exception_handler(MONAILabelException, on_monailabel_error)
     _close_doors(app)
     _follow_lifespan(app)
