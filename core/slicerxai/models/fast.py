@@ -103,7 +103,7 @@ def prepare(images: Mapping[str, Volume], channels: tuple[str, ...], config: Fas
         raise InputError(msg)
     reference = images[channels[0]]
     check_affine(reference.affine)
-    multiple = 2 ** (len(config.features) - 1)
+    multiple = 2 ** len(config.features)
     brain = reference.with_array(foreground(reference.array, channels[0]))
     grid = working_grid(brain, config.spacing, config.margin, config.patch_size, multiple)
     arrays = [_channel(images[channel], channel, grid) for channel in channels]

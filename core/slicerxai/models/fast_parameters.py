@@ -17,8 +17,8 @@ class FastTrainingParameters(BaseModel):
     )
     spacing: float = Field(default=1.0, gt=0.2, le=5, description="Voxel edge of the working grid, mm.")
     patch: int = Field(default=64, ge=16, le=256, description="Edge of a training patch, voxels.")
-    features: Annotated[tuple[int, ...], Field(min_length=2, max_length=6)] = Field(
-        default=(16, 32, 64, 96), description="Channels of each level of the network, finest first."
+    features: Annotated[tuple[int, ...], Field(min_length=2, max_length=4)] = Field(
+        default=(32, 48, 96, 128), description="Channels of each level of the network, finest first."
     )
     batch: int = Field(default=2, ge=1, le=64, description="Patches in a step.")
     steps: int = Field(default=500, ge=1, description="Optimiser steps; the same steps give the same model.")
@@ -30,6 +30,9 @@ class FastTrainingParameters(BaseModel):
     )
     validation_share: float = Field(
         default=0.15, ge=0, lt=1, description="Share of the cases held out to validate, at least one unless 0."
+    )
+    start: str | None = Field(
+        default=None, description="Name of a fast model to go on from (fine-tuning); by default random weights."
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Arithmetic of training; 'auto' takes bfloat16 where the processor is made for it."

@@ -24,6 +24,7 @@ from slicerxai.errors import Cancelled, ConflictError, InputError
 from slicerxai.models.fast import LABELS, WEIGHTS, FastConfig, FastSegmenter
 from slicerxai.models.fast_parameters import FastTrainingParameters
 from slicerxai.models.protocols import ModelInfo
+from slicerxai.models.store import digest
 from slicerxai.models.training_case import TrainingCase, case_digests, held_out, load_cases, random_batch, subject
 from slicerxai.models.unet import FastUNet
 from slicerxai.progress import Progress, part, silent
@@ -45,6 +46,7 @@ def train_fast(
     device: torch.device,
     progress: Progress = silent,
     *,
+    start: Path | None = None,
     work: Path | None = None,
     resume: bool = False,
 ) -> None:
@@ -53,6 +55,7 @@ def train_fast(
     Args:
         cases: those of at least one subject with every channel and the rater's mask.
         folder: existing, empty; filled when training has ended.
+        start: folder of the model that `parameters.start` names: its weights are the first ones.
         work: folder for checkpoints, every 30 s, existing unless `resume` finds none there; None keeps none.
         resume: go on from the checkpoint in `work`, to the same steps and schedule.
 
@@ -74,8 +77,12 @@ def train_fast(
     if not any(len(item.lesion_voxels) for item in training):
         msg = f"no lesion voxel of rater {rater!r} in any of the {len(training)} training cases"
         raise InputError(msg)
-    identity = {"parameters": parameters.model_dump(mode="json"), "rater": rater, "cases": digests}
+    identity: dict[str, Any] = {"parameters": parameters.model_dump(mode="json"), "rater": rater, "cases": digests}
+    if start is not None:
+        identity["start_digest"] = digest(start)
     run = _Run(parameters, config, name, device, training, validation, work, identity)
+    if start is not None:
+        run.start_from(FastSegmenter.load(start, torch.device("cpu")))
     if resume:
         run.restore()
     run.steps(part(progress, 0.05, 1))
@@ -208,6 +215,17 @@ class _Run:
         temporary = self.work / f"{CHECKPOINT}.tmp"
         torch.save(state, temporary)
         temporary.replace(self.work / CHECKPOINT)
+
+    def start_from(self, model: FastSegmenter) -> None:
+        """Take over a model's weights. Raises `InputError` when it reads other channels or is built otherwise."""
+        theirs = model.info.channels, model.config
+        if theirs != (self.parameters.channels, self.config):
+            msg = (
+                f"cannot start from {model.info.name!r}: it has channels {model.info.channels} and {model.config!r}, "
+                f"wanted are {self.parameters.channels} and {self.config!r}"
+            )
+            raise InputError(msg)
+        self.network.load_state_dict(model.network.state_dict())
 
     def restore(self) -> None:
         """Continue from the checkpoint. Raises `ConflictError` when there is none or it is of another training."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from slicerxai.errors import InputError
 from slicerxai.models.fast_parameters import FastTrainingParameters
-from slicerxai.models.nnunet_training import NnunetTrainingParameters
+from slicerxai.models.nnunet_parameters import NnunetTrainingParameters
 from slicerxai.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def train(
         resume: go on with an interrupted training of this name, same cases and parameters.
 
     Raises:
+        NotFoundError: no model of the name to start from.
         InputError: unknown kind, parameters of another kind, bad name, unusable cases.
         ConflictError: nothing to resume, or it was another training.
         Cancelled: through `progress`; the checkpoint stays and can be resumed.
@@ -59,7 +60,8 @@ def train(
             from slicerxai.models.fast_training import train_fast
 
             work = _work_folder(store, name, resume)
-            train_fast(cases, rater, parameters, folder, name, device, progress, work=work, resume=resume)
+            start = store.folder(parameters.start) if parameters.start else None
+            train_fast(cases, rater, parameters, folder, name, device, progress, start=start, work=work, resume=resume)
             shutil.rmtree(work)
         elif isinstance(parameters, NnunetTrainingParameters) and kind == "nnunet":
             from slicerxai.models.nnunet_training import train_nnunet

@@ -13,20 +13,20 @@ from slicerxai.data.case import Case
 from slicerxai.data.io import write_volume
 from slicerxai.data.metrics import dice
 from slicerxai.data.volume import Volume
-from slicerxai.errors import Cancelled, ConflictError, InputError
+from slicerxai.errors import Cancelled, ConflictError, InputError, NotFoundError
 from slicerxai.models.augmentation import augment, random_grid, sample
 from slicerxai.models.fast import FastConfig
 from slicerxai.models.fast_parameters import FastTrainingParameters
 from slicerxai.models.fast_training import schedule
-from slicerxai.models.nnunet_training import NnunetTrainingParameters
-from slicerxai.models.store import ModelStore
+from slicerxai.models.nnunet_parameters import NnunetTrainingParameters
+from slicerxai.models.store import ModelStore, digest
 from slicerxai.models.training import train
 from slicerxai.models.training_case import case_digests, held_out, load_case, random_batch
 from slicerxai.progress import silent
 
 CPU = torch.device("cpu")
 QUICK = FastTrainingParameters(
-    spacing=2.0, patch=16, features=(4, 8), batch=4, steps=120, lr=1e-2, augmentation=0.5, precision="float32"
+    spacing=2.0, patch=16, features=(8, 16), batch=4, steps=200, lr=4e-3, augmentation=0.2, precision="float32"
 )
 
 
@@ -39,8 +39,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
         rng = np.random.default_rng(index)
         grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij"))
         inside = (grid**2).sum(0) < 0.8
-        field = ndimage.gaussian_filter(rng.standard_normal(shape), 1.5)
-        lesion = (field > np.quantile(field, 0.97)) & inside
+        field = ndimage.gaussian_filter(rng.standard_normal(shape), 2.0)
+        lesion = (field > np.quantile(field, 0.95)) & inside
         image = np.where(inside, 100 + 8 * rng.standard_normal(shape) + 60 * lesion, 0).astype(np.float32)
         affine = np.diag([2.0, 2.0, 2.0, 1.0])
         write_volume(folder / f"{index}.nii.gz", Volume(image, affine))
@@ -113,6 +113,20 @@ def test_a_cancelled_training_resumes_to_the_same_end(cases: list[Case], tmp_pat
     with pytest.raises(ConflictError, match="no interrupted training of 'm'"):
         train("fast", cases, "1", few, store, "m", CPU, resume=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "whole"]
+
+
+def test_fine_tuning_goes_on_from_a_model(cases: list[Case], tmp_path: Path) -> None:
+    store, few = ModelStore(tmp_path), QUICK.model_copy(update={"steps": 1})
+    train("fast", cases[:4], "1", few, store, "a", CPU)
+    still = few.model_copy(update={"start": "a", "lr": 1e-12, "weight_decay": 0.0})
+    info = train("fast", cases[4:], "1", still, store, "b", CPU)
+    assert info.provenance["start_digest"] == digest(store.folder("a"))
+    a, b = weights(store, "a"), weights(store, "b")
+    torch.testing.assert_close(a["head.weight"], b["head.weight"])
+    with pytest.raises(InputError, match="cannot start from 'a'"):
+        train("fast", cases, "1", still.model_copy(update={"features": (4, 8)}), store, "c", CPU)
+    with pytest.raises(NotFoundError, match="no model 'zero'"):
+        train("fast", cases, "1", still.model_copy(update={"start": "zero"}), store, "c", CPU)
 
 
 def empty_mask(cases: list[Case], folder: Path) -> list[Case]:
