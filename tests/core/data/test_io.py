@@ -117,9 +117,10 @@ def test_a_sheared_affine_is_not_forced_into_a_quaternion(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("suffix", WRITABLE)
-def test_same_volume_same_bytes(tmp_path: Path, suffix: str) -> None:
+def test_same_volume_same_bytes(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     volume = oblique_left_handed()
     write_volume(tmp_path / f"first{suffix}", volume)
+    monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
     write_volume(tmp_path / "new" / "folder" / f"second{suffix}", Volume(volume.array.copy(order="F"), volume.affine))
     assert (tmp_path / f"first{suffix}").read_bytes() == (tmp_path / "new" / "folder" / f"second{suffix}").read_bytes()
 
