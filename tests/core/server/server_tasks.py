@@ -51,7 +51,10 @@ def mark(progress, path):
 
 
 def explain(progress, work):
-    """A stand-in that takes `steps` times 50 ms and makes one overlay of 3 x 4 x 5 voxels."""
+    """A stand-in that takes `steps` times 50 ms and makes one overlay of 3 x 4 x 5 voxels; it refuses seed 13."""
+    if work.parameters["seed"] == 13:
+        msg = "image 'case1' is empty"
+        raise InputError(msg)
     for step in range(work.parameters["steps"]):
         progress(step / work.parameters["steps"], f"step {step}")
         time.sleep(0.05)

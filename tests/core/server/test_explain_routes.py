@@ -1,3 +1,4 @@
+import asyncio
 import os
 import re
 import signal
@@ -150,6 +151,22 @@ def test_wait_answers_with_the_result(client):
     assert response.status_code == 200
     assert decode(response.content, response.headers["content-type"]).image_id == "case2"
     assert response.headers["location"].startswith("/explain/jobs/")
+
+
+def test_wait_answers_with_the_fault(client):
+    body = {"image": "case1", "parameters": {"seed": 13}}
+    problem = is_problem(client.post("/explain/saliency", params={"wait": True}, json=body), 422)
+    assert problem["detail"] == "image 'case1' is empty"
+    job = client.get(f"/explain/jobs/{problem['job']}").json()
+    assert (job["state"], job["error"]["detail"]) == ("failed", problem["detail"])
+    is_problem(client.get(f"/explain/jobs/{problem['job']}/result"), 409)
+
+
+def test_schema_of_the_routes(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {"/explain/", "/explain/jobs", "/explain/{method}"} | {
+        f"/explain/jobs/{{job_id}}{end}" for end in ("", "/result", "/report")
+    }
 
 
 @pytest.mark.parametrize(
@@ -325,6 +342,24 @@ def start(home, studies):
     for server in servers:
         if server.process.poll() is None:
             server.kill(signal.SIGKILL)
+
+
+def test_waiting_clients_hold_up_nobody(start):
+    server = start()
+
+    async def crowd():
+        async with httpx.AsyncClient(base_url=server.http.base_url, timeout=WAIT, limits=httpx.Limits()) as http:
+            waits = [asyncio.create_task(http.post("/explain/saliency?wait=1", json=SLOW)) for _ in range(60)]
+            while len((await http.get("/explain/jobs")).json()) < len(waits):
+                await asyncio.sleep(0.1)
+            jobs = (await http.get("/explain/jobs")).json()
+            assert not any(wait.done() for wait in waits)
+            for wait in waits:
+                wait.cancel()
+            return jobs
+
+    jobs = asyncio.run(crowd())
+    assert len({job["key"] for job in jobs}) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
