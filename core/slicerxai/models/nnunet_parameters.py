@@ -37,10 +37,10 @@ class NnunetTrainingParameters(BaseModel):
     fold: Literal["all", "0", "1", "2", "3", "4"] = Field(
         default="all", description="Fold of nnU-Net's 5-fold split whose validation part is held out; all: none."
     )
-    epochs: int = Field(default=20, ge=1, le=1000, description="Epochs of the short trainer.")
+    epochs: int = Field(default=24, ge=1, le=1000, description="Epochs of the short trainer.")
     iterations: int = Field(default=50, ge=1, le=1000, description="Steps of an epoch of the short trainer.")
     batch_size: int = Field(default=2, ge=1, le=64, description="Patches of a step of the short trainer.")
-    learning_rate: float = Field(default=2e-3, gt=0, le=1, description="First learning rate of the short trainer.")
+    learning_rate: float = Field(default=4e-3, gt=0, le=1, description="First learning rate of the short trainer.")
     patch: int = Field(default=48, ge=16, le=256, description="Longest edge of the short trainer's patch, voxels.")
     features: int = Field(default=12, ge=4, le=64, description="Channels of the short network's first stage.")
     convolutions: int = Field(default=1, ge=1, le=4, description="Convolutions of each stage of the short network.")

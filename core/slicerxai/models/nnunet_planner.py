@@ -34,7 +34,10 @@ class SmallPlanner(ExperimentPlanner):
         self.UNet_max_features_2d = self.UNet_max_features_3d = 8 * features
         self.UNet_blocks_per_stage_encoder = self.UNet_blocks_per_stage_decoder = (convolutions,) * MOST_STAGES
         self.lowres_creation_threshold = 0.0  # a small patch is intended: no cascade
-        self.plan_experiment()
+        plans: dict[str, Any] = self.plan_experiment()
+        for configuration in plans["configurations"].values():
+            configuration["batch_dice"] = True  # Dice of a patch without lesions is blind to false positives
+        self.save_plans(plans)
 
     def get_plans_for_configuration(
         self,

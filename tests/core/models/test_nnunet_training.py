@@ -130,6 +130,7 @@ def test_model_folder_says_what_was_done(cases, folder):
     configuration = plans["configurations"]["3d_fullres"]
     assert max(configuration["patch_size"]) == 16
     assert configuration["batch_size"] == TINY.batch_size
+    assert configuration["batch_dice"]
     assert configuration["architecture"]["arch_kwargs"]["features_per_stage"][0] == 4
     assert plans["image_reader_writer"] == "NibabelIOWithReorient"
 
