@@ -26,7 +26,7 @@ from slicerxai.progress import silent
 
 CPU = torch.device("cpu")
 QUICK = FastTrainingParameters(
-    spacing=2.0, patch=16, features=(8, 16), batch=4, steps=200, lr=4e-3, augmentation=0.2, precision="float32"
+    spacing=2.0, patch=16, features=(16, 16), batch=4, steps=100, lr=1e-2, augmentation=0.2, precision="float32"
 )
 
 
@@ -41,7 +41,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
         inside = (grid**2).sum(0) < 0.8
         field = ndimage.gaussian_filter(rng.standard_normal(shape), 2.0)
         lesion = (field > np.quantile(field, 0.95)) & inside
-        image = np.where(inside, 100 + 8 * rng.standard_normal(shape) + 60 * lesion, 0).astype(np.float32)
+        image = np.where(inside, 100 + 8 * rng.standard_normal(shape) + 40 * lesion, 0).astype(np.float32)
         affine = np.diag([2.0, 2.0, 2.0, 1.0])
         write_volume(folder / f"{index}.nii.gz", Volume(image, affine))
         flipped = affine @ np.array([[-1.0, 0, 0, shape[0] - 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
@@ -73,7 +73,7 @@ def test_training_learns_and_records_where_it_comes_from(cases: list[Case], tmp_
     store, messages = ModelStore(tmp_path), []
     info = train("fast", cases, "1", QUICK, store, "m", CPU, lambda f, m: messages.append((f, m)))
     provenance = store.describe("m")["provenance"]
-    assert provenance["validation_dice"] > 0.7
+    assert provenance["validation_dice"] > 0.5
     assert provenance["cases"] == case_digests(cases, ["FLAIR"], "1")
     assert provenance["parameters"] == QUICK.model_dump(mode="json")
     assert len(provenance["held_out"]) == 2

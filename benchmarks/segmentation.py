@@ -1,0 +1,193 @@
+"""Benchmark `segmentation`: Dice and lesion-wise F1 of both segmenters on the phantom, and of the fast one on scans.
+
+Protocol, fixed beforehand: both networks are trained on the consensus of one phantom cohort and tested on the patients
+of another, drawn from another seed. The fast network that has seen nothing but the phantom is then applied to every
+real patient. Last, for each real patient, that network is fine-tuned on the patient that follows it in the folder and
+as many phantom scans, and applied again: what one annotated scan of the same site is worth. No setting was chosen by
+looking at the real patients.
+
+`--data` holds folders `patientNN/{FLAIR,lesions}.nii.gz`; folders without FLAIR are skipped.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from slicerxai import runtime
+from slicerxai.data.case import Case
+from slicerxai.data.metrics import evaluate
+from slicerxai.data.phantom.cohort import write_cohort
+from slicerxai.data.phantom.parameters import PhantomParameters
+from slicerxai.data.resample import resample_like
+from slicerxai.models.fast_parameters import FastTrainingParameters
+from slicerxai.models.nnunet_parameters import NnunetTrainingParameters
+from slicerxai.models.protocols import Segmenter
+from slicerxai.models.store import ModelStore
+from slicerxai.models.training import train
+
+RATER = "consensus"
+TRAINING_SEED, TEST_SEED = 1, 1001
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything."""
+
+    training_patients: int
+    test_patients: int
+    fast_steps: int
+    fine_tuning_steps: int
+    nnunet_epochs: int
+
+
+FULL = Size(training_patients=6, test_patients=3, fast_steps=1200, fine_tuning_steps=150, nnunet_epochs=20)
+QUICK = Size(training_patients=2, test_patients=1, fast_steps=250, fine_tuning_steps=40, nnunet_epochs=3)
+"""Patients are per centre, of four."""
+
+
+def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
+    """Train, predict, score. Returns figures, rows of every case, and notes."""
+    runtime.configure()
+    size = QUICK if quick else FULL
+    work = out / "segmentation"
+    shutil.rmtree(work, ignore_errors=True)
+    store = ModelStore(work / "models")
+    training = _cohort(work / "training", size.training_patients, TRAINING_SEED)
+    test = _cohort(work / "test", size.test_patients, TEST_SEED)
+    fast = FastTrainingParameters(steps=size.fast_steps)
+    rows: list[dict[str, Any]] = []
+    figures: dict[str, float] = {}
+    orders: dict[str, FastTrainingParameters | NnunetTrainingParameters] = {
+        "fast": fast,
+        "nnunet": NnunetTrainingParameters(epochs=size.nnunet_epochs),
+    }
+    for kind, parameters in orders.items():
+        figures[f"training_seconds_{kind}"] = _train(kind, training, parameters, store, kind)
+        scores = _score(store, kind, test, RATER, f"phantom, {kind}")
+        rows += scores
+        figures |= _summary(scores, f"phantom_{kind}")
+    notes = [
+        f"Phantom: {len(training)} patients to train on, {len(test)} others to test on, 1 mm, reference {RATER}.",
+        "Any overlap of at least one voxel finds a lesion; lesions below 3 mm³ are left out on both sides.",
+    ]
+    real = _real_cases(data) if data else []
+    if not real:
+        where = f"in {data}" if data else "given (--data)"
+        return {
+            "figures": figures,
+            "rows": rows,
+            "notes": [*notes, f"No real patients with FLAIR and lesions {where}."],
+        }
+    scores = _score(store, "fast", real, "reference", "real, phantom alone")
+    rows += scores
+    figures |= _summary(scores, "real")
+    if len(real) > 1:
+        scores = _leave_one_out(real, training, fast, size.fine_tuning_steps, store)
+        rows += scores
+        figures |= _summary(scores, "real_with_one")
+    notes.append(f"Real: {', '.join(case.id for case in real)}; other folders of {data} have no FLAIR.")
+    return {"figures": figures, "rows": rows, "notes": notes}
+
+
+def _cohort(folder: Path, patients: int, seed: int) -> list[Case]:
+    parameters = PhantomParameters(patients=patients, spacing=1.0, seed=seed)
+    return list(write_cohort(folder, parameters, _Printer(f"phantom {folder.name}")))
+
+
+def _real_cases(data: Path) -> list[Case]:
+    folders = sorted(path.parent for path in data.glob("patient*/FLAIR.nii.gz"))
+    return [
+        Case(folder.name, {"FLAIR": folder / "FLAIR.nii.gz"}, {"reference": folder / "lesions.nii.gz"})
+        for folder in folders
+        if (folder / "lesions.nii.gz").is_file()
+    ]
+
+
+def _train(
+    kind: str,
+    cases: Sequence[Case],
+    parameters: FastTrainingParameters | NnunetTrainingParameters,
+    store: ModelStore,
+    name: str,
+) -> float:
+    """Train on the consensus. Returns wall-clock seconds."""
+    started = time.perf_counter()
+    train(kind, cases, RATER, parameters, store, name, runtime.device(), _Printer(f"training {name}"))
+    return time.perf_counter() - started
+
+
+def _leave_one_out(
+    real: Sequence[Case], training: Sequence[Case], fast: FastTrainingParameters, steps: int, store: ModelStore
+) -> list[dict[str, Any]]:
+    """Score each real patient after fine-tuning on the next one and one phantom scan in equal shares."""
+    parameters = fast.model_copy(update={"start": "fast", "steps": steps, "lr": fast.lr / 3, "validation_share": 0.0})
+    rows = []
+    for index, case in enumerate(real):
+        other = real[(index + 1) % len(real)]
+        known = Case(other.id, other.images, {RATER: other.masks["reference"]})
+        name = f"fast-{other.id}"
+        if name not in store.names():
+            _train("fast", [known, training[0]], parameters, store, name)
+        rows += _score(store, name, [case], "reference", f"real, phantom + {other.id}")
+    return rows
+
+
+def _score(store: ModelStore, name: str, cases: Sequence[Case], rater: str, setting: str) -> list[dict[str, Any]]:
+    """One row for each case, on the grid of its image."""
+    model = store.load(name, runtime.device())
+    assert isinstance(model, Segmenter)
+    rows = []
+    for case in cases:
+        started = time.perf_counter()
+        images = {channel: case.image(channel) for channel in model.info.channels}
+        found = model.predict(images).labelmap
+        seconds = time.perf_counter() - started
+        scores = evaluate(found, resample_like(case.mask(rater), found, order=0))
+        rows.append(
+            {
+                "setting": setting,
+                "case": case.id,
+                "dice": scores.dice,
+                "f1": scores.lesions.f1,
+                "precision": scores.lesions.precision,
+                "recall": scores.lesions.recall,
+                "lesions": scores.lesions.reference,
+                "relative volume error": scores.relative_volume_error,
+                "HD95 (mm)": scores.hd95,
+                "seconds": seconds,
+            }
+        )
+        print(f"{setting}: {case.id} Dice {scores.dice:.3f}, F1 {scores.lesions.f1:.3f}", flush=True)
+    return rows
+
+
+def _summary(rows: Sequence[dict[str, Any]], suffix: str) -> dict[str, float]:
+    """Mean, standard deviation (from two cases on) and number of cases, and Dice and F1 of every real patient."""
+    figures: dict[str, float] = {f"n_{suffix}": len(rows)}
+    for key in ("dice", "f1"):
+        values = [row[key] for row in rows]
+        figures[f"{key}_{suffix}"] = mean(values)
+        if len(values) > 1:
+            figures[f"sd_{key}_{suffix}"] = stdev(values)
+        if suffix.startswith("real"):
+            figures |= {f"{key}_{suffix}_{row['case']}": row[key] for row in rows}
+    return figures
+
+
+class _Printer:
+    """Progress as lines, at most one in ten seconds."""
+
+    def __init__(self, title: str) -> None:
+        self.title, self.last = title, 0.0
+
+    def __call__(self, fraction: float, message: str) -> None:
+        now = time.monotonic()
+        if now - self.last > 10:
+            print(f"{self.title} {fraction:4.0%} {message}", flush=True)
+            self.last = now
