@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -76,7 +77,8 @@ def _close_doors(app: FastAPI) -> None:
     app.router.routes[:] = [
         route for route in app.router.routes if not (isinstance(route, Route) and route.path == "/reload")
     ]
-    app.user_middleware[:] = [entry for entry in app.user_middleware if entry.cls is not CORSMiddleware]
+    open_to_all: Any = CORSMiddleware
+    app.user_middleware[:] = [entry for entry in app.user_middleware if entry.cls is not open_to_all]
     origins = [str(origin).rstrip("/") for origin in monailabel_settings.MONAI_LABEL_CORS_ORIGINS]
     if origins:
         app.add_middleware(
@@ -96,10 +98,10 @@ def _close_doors(app: FastAPI) -> None:
 
 def _follow_lifespan(app: FastAPI) -> None:
     """Workers start with the server and end with it, background tasks end with it: MONAI Label would wait for them."""
-    started = app.router.lifespan_context
+    started: Any = app.router.lifespan_context
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[object]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
         async with started(app) as state:
             pool = shared_pool()
             try:

@@ -27,7 +27,7 @@ from slicerxai.server.monailabel.scoring import Agreement
 from slicerxai.server.monailabel.training import TrainOnLabels
 from slicerxai.server.monailabel.uncertainty import predicted_entropy
 from slicerxai.server.schemas import ExplainRequest
-from slicerxai.server.sources import monai_label_sources
+from slicerxai.server.sources import Sources
 from slicerxai.settings import settings
 
 logger = logging.getLogger(__name__)
@@ -90,13 +90,18 @@ class SlicerXAIApp(MONAILabelApp):
         task = self.model_task(request.get("model"))
         session = request.get("session")
         named = ExplainRequest(session=session["name"]) if session else ExplainRequest(image=str(request.get("image")))
-        _, paths = monai_label_sources().resolve(named, task.channels)
+        _, paths = self._sources(datastore).resolve(named, task.channels)
         file, params = task({**request, "paths": paths})
         tag = str(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
         label = file
         if request.get("save_label") is True and not session:
             label = datastore.save_label(str(request["image"]), file, tag, {"model": task.name, "params": params})
         return {"label": label, "tag": tag, "file": file, "params": params}
+
+    def _sources(self, datastore: Datastore) -> Sources:
+        sessions = self.sessions()
+        folder = None if sessions is None else Path(sessions.store_path)
+        return Sources(datastore, Path(self.studies), sessions, folder)
 
     def uncertainty(self, model: str, image: str) -> float:
         """Mean entropy of the predicted probability of one image, nats."""
@@ -113,4 +118,3 @@ class SlicerXAIApp(MONAILabelApp):
             "modified_time": int(description.stat().st_mtime),
             "train_stats": self.store.describe(model).get("provenance", {}),
         }
-
