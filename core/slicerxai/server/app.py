@@ -23,8 +23,10 @@ environment.configure()
 from monailabel.config import settings as monailabel_settings  # noqa: E402
 from monailabel.interfaces.exception import MONAILabelException  # noqa: E402
 
+from slicerxai.server.monailabel.logins import repair  # noqa: E402
 from slicerxai.server.monailabel.routes import confine  # noqa: E402
 
+repair()
 confine()  # before MONAI Label's app takes the routers
 
 from monailabel.app import app  # noqa: E402
