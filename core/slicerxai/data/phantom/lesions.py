@@ -180,7 +180,7 @@ def _ovoid(
     centre = np.array(voxel) * a.spacing + rng.uniform(-0.5, 0.5, size=3) * a.spacing
     if region == PERIVENTRICULAR:
         centre += direction * max(0.0, 0.7 * radii[0] - float(a.ventricle[voxel]))
-    edge = rng.uniform(0.25, 0.6) + 0.15 * a.spacing
+    edge = rng.uniform(0.12, 0.5) + 0.12 * a.spacing
     reach = float(radii.max()) * 1.4 + 3
     low = np.maximum(np.floor((centre - reach) / a.spacing), 0).astype(int)
     high = np.minimum(np.ceil((centre + reach) / a.spacing) + 1, a.shape).astype(int)
@@ -220,7 +220,7 @@ def _confluent(rng: np.random.Generator, canvas: _Canvas, volume: float, contras
     height = float(np.partition(candidates, needed)[needed]) if needed < candidates.size else float(candidates.max())
     inside = np.where(a.ventricle < 25, height * thickness - a.ventricle, -20)
     inside = np.where(a.infratentorial | (a.position[2] < -20), -20, inside)
-    edge = rng.uniform(0.3, 0.8) + 0.15 * a.spacing
+    edge = rng.uniform(0.2, 0.7) + 0.12 * a.spacing
     canvas.add(everywhere, sigmoid((inside / edge).astype(np.float32)) * tissue, contrast)
 
 
@@ -243,7 +243,7 @@ def simulate_lesions(rng: np.random.Generator, a: Anatomy, load: float) -> Lesio
         a: healthy brain.
         load: wanted total lesion volume, ml; the truth mask comes close (overlap and partial volume make it differ).
     """
-    level = float(rng.uniform(0.24, 0.6))
+    level = float(rng.uniform(0.28, 0.62))
     canvas = _Canvas(rng, a)
     volumes, confluent = _volumes(rng, 1000 * load)
     if confluent:
