@@ -17,8 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from slicerxai.errors import ConflictError, NotFoundError
-from slicerxai.explain import registry
+from slicerxai.errors import ConflictError
 from slicerxai.explain.run import file_digest, parse_parameters
 from slicerxai.models.store import ModelStore, digest
 from slicerxai.server import worker
@@ -97,9 +96,6 @@ class Pool:
             InputError, NotFoundError: bad parameters, unknown method or model.
             TooManyJobsError: the queue is full.
         """
-        if method not in registry.METHODS:
-            msg = f"unknown method {method!r}; known: {', '.join(sorted(registry.METHODS))}"
-            raise NotFoundError(msg, accepted=sorted(registry.METHODS))
         values = parse_parameters(method, parameters).model_dump(mode="json")
         digests = {modality: file_digest(path) for modality, path in paths.items()}
         reference = self._reference(model)
@@ -199,18 +195,22 @@ class Pool:
         """
         job = self.jobs.get(job_id)
         if job.active and job.owner != self._owner:
+            self._recover()
+            job = self.jobs.get(job_id)
+        if job.active and job.owner != self._owner:
             msg = f"job {job_id} belongs to another server process; ask that one"
             raise ConflictError(msg)
         with self._lock:
             if not self.jobs.cancel(job_id):
                 return self.jobs.get(job_id)
             self._end(job_id, Stopped())
-            others = any(other.active for other in self.jobs.of_computation(job.computation))
-            if not others:
+            sharers = self.jobs.of_computation(job.computation)
+            abandoned = not any(sharer.active for sharer in sharers)
+            if abandoned:
                 self._computations.pop(job.key, None)
-        if not others:
+        if abandoned:
             self.workers.cancel(job.computation)
-            _wait_for_end_of(self.jobs.get(job_id).pid)
+            _wait_for_end_of({sharer.pid for sharer in sharers})
         return self.jobs.get(job_id)
 
     def remove(self, job_id: str) -> Job:
@@ -327,11 +327,11 @@ def _model_digest(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
     return digest(folder)
 
 
-def _wait_for_end_of(pid: int | None) -> None:
+def _wait_for_end_of(pids: set[int | None]) -> None:
     deadline = time.monotonic() + KILL_SECONDS
-    while pid is not None and any(child.pid == pid for child in multiprocessing.active_children()):
+    while any(child.pid in pids for child in multiprocessing.active_children()):
         if time.monotonic() > deadline:
-            logger.error("worker process %d did not end within %.0f s", pid, KILL_SECONDS)
+            logger.error("a worker process (%s) did not end within %.0f s", pids, KILL_SECONDS)
             return
         time.sleep(0.02)
 

@@ -154,6 +154,7 @@ def test_cancelling_one_of_two_sharers_leaves_the_other(pool):
     fourth = submit(pool, server_tasks.count, 1000, 0.1, key=key)
     pid = running(pool, third)
     pool.cancel(third.id)
+    assert alive(pid)
     pool.cancel(fourth.id)
     assert not alive(pid)
 
