@@ -114,9 +114,13 @@ def _maps(grey: Array, white: Array, t1: Array, affine: NDArray[np.float64]) -> 
     # the average of many brains is blurred: unsharp masking brings back gyral white matter and sulci
     ridge = ndimage.gaussian_filter(t1, 1.5) - ndimage.gaussian_filter(t1, 0.3)
     sulcus = np.clip(ridge / 0.025, -1, 4) * np.clip(2 * (cortex + csf) - 0.5, 0, 1) * (distance > 3)
-    cortical = ndimage.distance_transform_edt(~((cortex > 0.5) & (distance > 3)))
     gyral = np.clip(white + 2.0 * (white - ndimage.gaussian_filter(white, 2.5)), 0, 1)
     white = np.where((is_nucleus > 0.02) | stem, white, gyral)
+    # the same cortex that patients get; islands inside the white matter are no cortex
+    labels, _ = ndimage.label(brain & (white < 0.5) & (is_nucleus < 0.5) & ~stem & (distance > 3))
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    cortical = ndimage.distance_transform_edt(~(sizes > 300)[labels])
     maps = {
         "white": white,
         "fluid": csf,
