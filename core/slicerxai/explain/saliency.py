@@ -248,7 +248,7 @@ def _add_prediction(result: _Result, case: _Case) -> None:
     result.overlays["probability"] = Overlay(probability, "probability", "probability", "1 − P(background).")
     result.metrics |= {
         "lesions": float(len(case.lesions)),
-        "lesion_volume_ml": sum(lesion.volume_ml for lesion in case.lesions),
+        "lesion_volume_ml": float(sum(lesion.volume_ml for lesion in case.lesions)),
     }
 
 
