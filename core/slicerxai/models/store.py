@@ -83,11 +83,7 @@ class ModelStore:
             from slicerxai.models.nnunet import NnunetSegmenter
 
             return NnunetSegmenter.load(folder, device)
-        if kind == "densenet":
-            from slicerxai.models.densenet import DenseNetClassifier
-
-            return DenseNetClassifier.load(folder, device)
-        msg = f"model {name!r} is of unknown kind {kind!r}; known: fast, nnunet, densenet"
+        msg = f"model {name!r} is of unknown kind {kind!r}; known: fast, nnunet"
         raise InputError(msg)
 
     @contextmanager
