@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from slicerxai.cli.progress import progress_bar
 from slicerxai.errors import InputError
 
 
@@ -20,13 +21,14 @@ def command(cohort: Path, as_json: bool) -> None:
     from slicerxai.data.validate import validate
 
     cases = read_cohort(cohort)
-    problems = validate(cases)
+    with progress_bar("validate") as progress:
+        problems = validate(cases, progress)
     errors = [problem for problem in problems if problem.severity == "error"]
     if as_json:
         click.echo(json.dumps({"cases": len(cases), "problems": [asdict(p) for p in problems]}, default=str))
     else:
         for problem in problems:
-            click.echo(f"{problem.severity}: {problem.case}: {problem.file or ''}: {problem.message}")
+            click.echo(f"{problem.severity}: {problem.case}: {problem.message}")
         click.echo(f"{len(cases)} cases, {len(errors)} errors, {len(problems) - len(errors)} warnings")
     if errors:
         msg = f"{len(errors)} of the cohort's files cannot be used as they are"

@@ -35,6 +35,9 @@ SAME_PLACE_MM = 0.1
 """Displacement of a corner voxel above which two grids differ; well above the rounding of single-precision headers."""
 
 
+Severity = Literal["error", "warning"]
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong.
@@ -51,7 +54,7 @@ class Problem:
     file: Path | None
     kind: Kind
     message: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
 
 def validate(cohort: Cohort, progress: Progress = silent) -> list[Problem]:
@@ -59,8 +62,9 @@ def validate(cohort: Cohort, progress: Progress = silent) -> list[Problem]:
 
     Found are: missing modalities (and, as warnings, masks) that more than half of the cases have, duplicate ids, files
     that are missing, unreadable, not 3D, of an unusable voxel type, too large, with NaN or infinite voxels or a
-    singular affine, axes that are not at right angles, images and masks of a case on different grids, masks with values
-    other than 0 and 1, images of one single value and, as a warning, masks without any voxel.
+    singular affine, axes that are not at right angles, masks on another grid than the case's first image (as a warning,
+    other images on another grid: models resample those), masks with values other than 0 and 1, images of one single
+    value and, as a warning, masks without any voxel.
 
     Returns:
         Problems in the order of the cases; empty for a sound cohort.
@@ -111,7 +115,7 @@ def _check_files(case: Case) -> Iterator[Problem]:
             message = f"{path}: every voxel has the value {found.array.flat[0]}"
             yield Problem(case.id, path, "empty image", message)
         if reference is not None:
-            yield from _check_grid(case, path, found, *reference)
+            yield from _check_grid(case, path, found, *reference, severity="warning")
         elif _placed(found):
             reference = (key, Inspection(found.shape, found.affine, None, ()))
     for key in sorted(case.masks):
@@ -120,7 +124,7 @@ def _check_files(case: Case) -> Iterator[Problem]:
         yield from _check_file(case, path, found)
         yield from _check_mask(case, path, found)
         if reference is not None:
-            yield from _check_grid(case, path, found, *reference)
+            yield from _check_grid(case, path, found, *reference, severity="error")
 
 
 def _placed(found: Inspection) -> bool:
@@ -153,13 +157,15 @@ def _check_mask(case: Case, path: Path, found: Inspection) -> Iterator[Problem]:
         yield Problem(case.id, path, "empty mask", f"{path}: marks no voxel", "warning")
 
 
-def _check_grid(case: Case, path: Path, found: Inspection, name: str, reference: Inspection) -> Iterator[Problem]:
+def _check_grid(
+    case: Case, path: Path, found: Inspection, name: str, reference: Inspection, severity: Severity
+) -> Iterator[Problem]:
     if not _placed(found) or found.shape is None or found.affine is None or reference.affine is None:
         return
     if found.shape != reference.shape:
         message = f"{path}: shape {found.shape} differs from that of {name}, {reference.shape}"
-        yield Problem(case.id, path, "shape mismatch", message)
+        yield Problem(case.id, path, "shape mismatch", message, severity)
     shift = largest_shift(found.affine, reference.affine, found.shape)
     if shift > SAME_PLACE_MM:
         message = f"{path}: a voxel lies up to {shift:.1f} mm from where the affine of {name} puts it"
-        yield Problem(case.id, path, "affine mismatch", message)
+        yield Problem(case.id, path, "affine mismatch", message, severity)
