@@ -43,7 +43,16 @@ def install() -> None:
     print(f"Installing into {VENV} (several minutes and about 8 GB the first time)", flush=True)
     venv.create(VENV, with_pip=True)
     # torch first: one dependency is compiled against it, and without isolation it is not downloaded twice
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt"]
+    pip: list[str | Path] = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-c",
+        "constraints.txt",
+    ]
     run(*pip, "setuptools", "wheel", "torch", "torchvision")
     run(*pip, "--no-build-isolation", "--editable", ".[dev]", SAM2_BUILD_CUDA="0")
     stamp.write_text(wanted)

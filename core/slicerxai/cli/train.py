@@ -72,7 +72,7 @@ def _train(
     as_json: bool,
     values: dict[str, Any],
 ) -> None:
-    parameters = validate_parameters(model, given(values, model), f"train {kind}")
+    parameters: Any = validate_parameters(model, given(values, model), f"train {kind}")
     from slicerxai import runtime
     from slicerxai.data.readers import read_cohort
     from slicerxai.models.store import ModelStore
