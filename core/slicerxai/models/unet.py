@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
 from torch import Tensor, nn
 
 RELU = ("relu", {"inplace": False})
 MOMENTUM = 0.05
 NORM = ("batch", {"momentum": MOMENTUM})
+
+PRIOR_BACKGROUND = 0.95
+"""Probability of background before training. With even odds the many background voxels first push every feature down
+until those of bright voxels are dead and a lesion differs from background by the bias alone; starting from the prior
+avoids it (Lin et al. 2017, arXiv 1708.02002, section 3.3)."""
 
 
 class FastUNet(nn.Module):
@@ -46,6 +53,9 @@ class FastUNet(nn.Module):
             for coarse, fine in pairwise(reversed(features))
         )
         self.head = nn.ConvTranspose3d(first, labels, kernel_size=2, stride=2)
+        bias = torch.zeros(labels)
+        bias[0] = math.log(PRIOR_BACKGROUND / (1 - PRIOR_BACKGROUND) * (labels - 1))
+        self.head.bias = nn.Parameter(bias)
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.stem(images)

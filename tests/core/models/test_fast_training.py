@@ -26,7 +26,7 @@ from slicerxai.progress import silent
 
 CPU = torch.device("cpu")
 QUICK = FastTrainingParameters(
-    spacing=2.0, patch=16, features=(16, 16), batch=4, steps=100, lr=1e-2, augmentation=0.2, precision="float32"
+    spacing=2.0, patch=16, features=(8, 16), batch=4, steps=80, lr=1e-2, augmentation=0.2, precision="float32"
 )
 
 
