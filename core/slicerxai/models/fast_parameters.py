@@ -21,7 +21,7 @@ class FastTrainingParameters(BaseModel):
         default=(32, 48, 96, 128), description="Channels of each level of the network, finest first."
     )
     batch: int = Field(default=2, ge=1, le=64, description="Patches in a step.")
-    steps: int = Field(default=500, ge=1, description="Optimiser steps; the same steps give the same model.")
+    steps: int = Field(default=700, ge=1, description="Optimiser steps; the same steps give the same model.")
     lr: float = Field(default=3e-3, gt=0, le=1, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(default=1e-2, ge=0, le=1, description="Weight decay of AdamW.")
     lesion_share: float = Field(default=0.67, ge=0, le=1, description="Share of the patches that hold a lesion.")
