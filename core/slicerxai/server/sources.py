@@ -13,7 +13,7 @@ from slicerxai.errors import InputError, NotFoundError
 from slicerxai.server.monailabel.image_files import channel_paths, image_path
 from slicerxai.server.schemas import ExplainRequest
 
-_IMAGE_ID = re.compile(r"(?!.*\.\.)\w[\w .,+=@()-]{0,199}")
+_IMAGE_ID = re.compile(r"(?!\.)(?!.*\.\.)[^/\\\x00-\x1f\x7f]{1,200}")
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 
