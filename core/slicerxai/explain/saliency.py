@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
@@ -29,7 +30,6 @@ REACH_MM = 10.0
 """Farthest that a clicked point may be from a lesion."""
 NEAR_SHARE = 0.5
 """A lesion with less of the positive relevance in its neighbourhood is flagged."""
-DEFAULT_OVERLAP = 0.5
 METHOD_NAMES = {
     "lrp": "layer-wise relevance propagation (epsilon-plus-flat, normalisation passes)",
     "input_x_gradient": "Input × Gradient",
@@ -134,7 +134,7 @@ def _explain_segmenter(
         label,
         len(model.info.labels),
         model.patch_size,
-        overlap_of(model),
+        model.overlap,
         model.device,
     )
     checked = compute(
@@ -181,7 +181,7 @@ def _explain_classifier(
             parameters.seed,
             progress=part(progress, 0.05 + 0.9 * number / len(chosen), 0.05 + 0.9 * (number + 1) / len(chosen)),
         )
-        suffix = f" {labels[label]}" if len(chosen) > 1 else ""
+        suffix = f"_{_slug(labels[label])}" if len(chosen) > 1 else ""
         relevance = checked.attribution.relevance.reshape(tensor.shape[0], *prepared.tensor.shape[1:])
         result.add_checks(checked.findings, f"{labels[label]}: " if suffix else "")
         _add_maps(result, relevance, prepared, model.info.channels, parameters, labels[label], suffix)
@@ -192,13 +192,9 @@ def _explain_classifier(
     result.tables["labels"] = Table(title="Labels", columns=["label", "probability"], rows=rows)
 
 
-def overlap_of(model: Segmenter) -> float:
-    """Overlap of the model's own sliding window; that of nnU-Net, one half, for models that state none."""
-    for owner in (model, getattr(model, "config", None)):
-        overlap = getattr(owner, "overlap", None)
-        if overlap is not None:
-            return float(overlap)
-    return DEFAULT_OVERLAP
+def _slug(name: str) -> str:
+    """The name with only the characters that an overlay's name may have."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
 def _label_index(labels: tuple[str, ...], wanted: str | None) -> int:
@@ -243,7 +239,7 @@ def _add_prediction(result: _Result, case: _Case) -> None:
     result.overlays["lesions"] = Overlay(mask, "labelmap", "label", "Lesions that the model predicts.")
     if case.chosen is not None:
         one = case.region.with_array(case.region.array.astype(np.uint8))
-        result.overlays["explained lesion"] = Overlay(one, "labelmap", "label", f"The explained {case.subject}.")
+        result.overlays["explained_lesion"] = Overlay(one, "labelmap", "label", f"The explained {case.subject}.")
     probability = case.segmentation.probability
     result.overlays["probability"] = Overlay(probability, "probability", "probability", "1 − P(background).")
     result.metrics |= {
@@ -282,7 +278,8 @@ def _add_maps(
     if len(channels) > 1 and parameters.method != "occlusion":  # occlusion hides all channels together
         for name, channel in zip(channels, relevance, strict=True):
             volume = density(channel, prepared.affine, prepared.reference)
-            result.overlays[f"saliency{suffix} {name}"] = Overlay(volume, "saliency", UNITS, f"{how}, {name} alone.")
+            overlay = Overlay(volume, "saliency", UNITS, f"{how}, {name} alone.")
+            result.overlays[f"saliency{suffix}_{_slug(name)}"] = overlay
     return total
 
 
@@ -299,7 +296,7 @@ def _add_metrics(result: _Result, checked: Checked, patches: int, suffix: str = 
         values["relative_gap"] = gap
     if attribution.elsewhere:
         values["relevance_outside_boxes"] = attribution.elsewhere
-    result.metrics |= {f"{name}{suffix.replace(' ', '_')}": value for name, value in values.items()}
+    result.metrics |= {f"{name}{suffix}": value for name, value in values.items()}
 
 
 def _add_locality(result: _Result, case: _Case, relevance: Volume) -> None:

@@ -53,6 +53,7 @@ class FastSegmenter:
         self.config = config
         self.device = device
         self.patch_size = config.patch_size
+        self.overlap = config.overlap
         self.network: torch.nn.Module = network.to(device).eval().requires_grad_(requires_grad=False)
 
     @classmethod

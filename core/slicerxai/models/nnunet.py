@@ -65,6 +65,7 @@ class NnunetSegmenter:
         self.network.eval()
         i, j, k = (1, *patch) if flat else patch
         self.patch_size = (i, j, k)
+        self.overlap = 1 - predictor.tile_step_size
 
     @classmethod
     def load(cls, folder: Path, device: torch.device, *, mirroring: bool = False) -> NnunetSegmenter:

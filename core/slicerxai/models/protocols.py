@@ -70,12 +70,14 @@ class Segmenter(Protocol):
     """A model that labels every voxel.
 
     `network` maps BCIJK to logits BLIJK (L labels, background first) for patches of `patch_size`; it is in eval mode,
-    differentiable, and has no in-place operations, so that hooks and gradients see every step.
+    differentiable, and has no in-place operations, so that hooks and gradients see every step. `overlap` is the share
+    that neighbouring patches of the sliding window have in common, in [0, 1).
     """
 
     info: ModelInfo
     network: nn.Module
     patch_size: tuple[int, int, int]
+    overlap: float
     device: torch.device
 
     def prepare(self, images: Mapping[str, Volume]) -> Prepared:

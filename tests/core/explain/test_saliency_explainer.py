@@ -13,7 +13,7 @@ from slicerxai.data.resample import resample, resample_like
 from slicerxai.data.volume import Volume
 from slicerxai.errors import Cancelled, InputError
 from slicerxai.explain.contract import Inputs
-from slicerxai.explain.saliency import SaliencyExplainer, overlap_of
+from slicerxai.explain.saliency import SaliencyExplainer
 from slicerxai.explain.saliency_parameters import SaliencyParameters
 from slicerxai.models.protocols import ModelInfo, Prepared, Segmentation, Segmenter
 from slicerxai.models.sliding_window import blended_logits
@@ -101,8 +101,8 @@ def test_one_lesion_is_explained_where_it_lies(method):
     assert np.linalg.norm((OBLIQUE @ [*peak, 1])[:3] - world(2)) < (15 * 3**0.5 if method == "occlusion" else 8)
     assert result.verdict in {"reliable", "caution"}
     assert [row[6] for row in result.tables["lesions"].rows] == [False, True]
-    assert result.overlays["explained lesion"].volume.array[SPOTS[2]] == 1
-    assert result.overlays["explained lesion"].volume.array[SPOTS[1]] == 0
+    assert result.overlays["explained_lesion"].volume.array[SPOTS[2]] == 1
+    assert result.overlays["explained_lesion"].volume.array[SPOTS[1]] == 0
     integral = float(saliency.array.sum()) * saliency.voxel_volume + result.metrics.get("relevance_outside_boxes", 0)
     assert integral == pytest.approx(result.metrics["relevance_sum"], rel=0.1)
 
@@ -126,11 +126,11 @@ def test_every_overlay_has_its_kind_and_the_images_grid():
         "lesions": "labelmap",
         "probability": "probability",
         "saliency": "saliency",
-        "saliency FLAIR": "saliency",
-        "saliency T1": "saliency",
+        "saliency_FLAIR": "saliency",
+        "saliency_T1": "saliency",
     }
     assert result.overlays["lesions"].volume.array.dtype == np.uint8
-    total = result.overlays["saliency FLAIR"].volume.array + result.overlays["saliency T1"].volume.array
+    total = result.overlays["saliency_FLAIR"].volume.array + result.overlays["saliency_T1"].volume.array
     np.testing.assert_allclose(total, result.overlays["saliency"].volume.array, atol=1e-7)
 
 
@@ -241,13 +241,13 @@ def test_classifiers_get_a_map_for_each_label(dims, method):
     rng = np.random.default_rng(0)
     image = Volume(rng.uniform(0.5, 2, (24, 20, 1 if dims == 2 else 10)).astype(np.float32), OBLIQUE)
     result = explain(TinyClassifier(dims), image, method=method)
-    assert set(result.overlays) == {"FLAIR", "saliency first", "saliency second"}
-    assert result.overlays["saliency first"].volume.shape == image.shape
+    assert set(result.overlays) == {"FLAIR", "saliency_first", "saliency_second"}
+    assert result.overlays["saliency_first"].volume.shape == image.shape
     assert result.verdict != "unreliable"
     assert [row[0] for row in result.tables["labels"].rows] == ["first", "second"]
     one = explain(TinyClassifier(dims), image, method=method, label="second")
     assert set(one.overlays) == {"FLAIR", "saliency"}
-    second = result.overlays["saliency second"].volume.array
+    second = result.overlays["saliency_second"].volume.array
     np.testing.assert_array_equal(one.overlays["saliency"].volume.array, second)
 
 
@@ -255,10 +255,3 @@ def test_a_classifier_has_no_lesion_to_click():
     image = Volume(np.ones((8, 8, 1), dtype=np.float32), np.eye(4))
     with pytest.raises(InputError, match="no lesion to choose"):
         explain(TinyClassifier(2), image, point=(0, 0, 0))
-
-
-def test_overlap_is_the_models_own():
-    model = SpotSegmenter()
-    assert overlap_of(model) == 0.25
-    del model.overlap
-    assert overlap_of(model) == 0.5
