@@ -22,13 +22,18 @@ from slicerxai import __version__
 from slicerxai.cli.progress import progress_bar
 from slicerxai.cli.scans import scan_name
 from slicerxai.data.files import replaced_text
+from slicerxai.data.phantom.centres import VARIED
 from slicerxai.data.phantom.parameters import PhantomParameters
 from slicerxai.errors import InputError
 from slicerxai.models.store import ModelStore
 from slicerxai.settings import settings
 
 MODEL = "demo"
-TRAINING_COHORT = PhantomParameters(patients=3, spacing=1.0, seed=1)
+CENTRES = ("01", "03", "07", "08")
+TRAINING_COHORT = PhantomParameters(
+    patients=3, spacing=1.0, seed=1, centres=CENTRES, acquisition=dict.fromkeys(CENTRES, VARIED)
+)
+"""Every patient on another scanner, so that the model meets a real one half prepared."""
 HELD_OUT_COHORT = PhantomParameters(patients=1, centres=("01",), spacing=1.0, seed=2)
 
 
