@@ -123,14 +123,20 @@ def test_next_sample_is_the_most_uncertain_one_with_the_reason(server):
     assert server.request("POST", "/activelearning/random").json()["id"] in infos
 
 
-def test_batch_inference_stores_predictions_without_a_gpu(server):
-    body = {"save_label": True, "label_tag": "batch", "max_batch_size": 2, "max_workers": 1}
+def test_batch_inference_stores_predictions_and_survives_an_unusable_image(server):
+    empty = server.root / "empty.nii.gz"
+    write_volume(empty, Volume(np.zeros((32, 32, 32), np.float32), np.eye(4)))
+    with empty.open("rb") as file:
+        put = server.request("PUT", "/datastore/image?image=empty", files={"file": (empty.name, file)})
+    assert put.status_code == 200, put.text
+    body = {"save_label": True, "label_tag": "batch", "max_batch_size": 3, "max_workers": 1}
     answer = server.request("POST", "/batch/infer/tiny?run_sync=true", json=body)
+    server.request("DELETE", "/datastore/image?id=empty")
     assert answer.status_code == 200, answer.text
-    assert sorted(path.name for path in (server.studies / "labels" / "batch").iterdir()) == [
-        "big.nii.gz",
-        "one.nii.gz",
-    ]
+    assert sorted(answer.json()) == ["big", "empty", "one"]
+    assert "error" in answer.json()["empty"]
+    stored = [path.name for path in (server.studies / "labels" / "batch").iterdir()]
+    assert sorted(stored) == ["big.nii.gz", "one.nii.gz"]
 
 
 def labelled(server, name: str) -> None:
