@@ -107,6 +107,15 @@ def test_other_routes_answer_while_an_inference_runs(server, record_property):
     assert len(seconds) >= 6
 
 
+def test_a_file_renamed_into_the_studies_folder_is_noticed(server):
+    write_volume(server.studies / "renamed.nii.gz", Volume(np.ones((32, 32, 32), np.float32), np.eye(4)))  # by renaming
+    deadline = time.monotonic() + 30
+    while "renamed" not in server.request("GET", "/datastore/?output=all").json()["objects"]:
+        assert time.monotonic() < deadline, "not noticed within 30 s"
+        time.sleep(0.2)
+    assert server.request("DELETE", "/datastore/image?id=renamed").status_code == 200
+
+
 def test_next_sample_is_the_most_uncertain_one_with_the_reason(server):
     first = server.request("POST", "/activelearning/uncertainty", json={"model": "tiny"})
     assert first.status_code == 200, first.text

@@ -51,6 +51,13 @@ class SlicerXAIApp(MONAILabelApp):
         if not self.store.names():
             logger.warning(NO_MODEL)
 
+    def init_datastore(self) -> Datastore:
+        datastore = super().init_datastore()
+        handler = getattr(datastore, "_handler", None)
+        if handler is not None:  # MONAI Label overlooks files that are renamed into the studies folder
+            handler.on_moved = datastore._on_any_event
+        return datastore
+
     def init_infers(self) -> Mapping[str, InferTask]:
         return StoredModels(self.store)
 
