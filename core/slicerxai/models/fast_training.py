@@ -74,7 +74,7 @@ def train_fast(
     loaded = load_cases(cases, parameters.channels, rater, config, part(progress, 0, 0.05))
     validation = [item for item, case in zip(loaded, cases, strict=True) if subject(case) in aside]
     training = [item for item, case in zip(loaded, cases, strict=True) if subject(case) not in aside]
-    if not any(len(item.lesion_voxels) for item in training):
+    if not any(len(item.lesions) for item in training):
         msg = f"no lesion voxel of rater {rater!r} in any of the {len(training)} training cases"
         raise InputError(msg)
     identity: dict[str, Any] = {"parameters": parameters.model_dump(mode="json"), "rater": rater, "cases": digests}

@@ -6,11 +6,11 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from slicerxai.errors import InputError, NotFoundError
 
@@ -96,13 +96,14 @@ class ModelStore:
             msg = f"bad model name {name!r}; letters, digits, '-' and '_' are accepted, at most 64"
             raise InputError(msg)
         self.root.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".building-", dir=self.root))
+        building = self.root / f".building-{uuid4().hex}"
+        building.mkdir()
         try:
             yield building
             target = self.root / name
             if target.exists():
-                retired = Path(tempfile.mkdtemp(prefix=".retired-", dir=self.root))
-                target.rename(retired / name)
+                retired = self.root / f".retired-{uuid4().hex}"
+                target.rename(retired)
                 building.rename(target)
                 shutil.rmtree(retired)
             else:

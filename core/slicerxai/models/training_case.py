@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from slicerxai.data.case import Case
+from slicerxai.data.lesions import label_components
 from slicerxai.data.resample import resample, same_grid
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
@@ -28,14 +29,15 @@ class TrainingCase:
         images: by modality, on their own grids; kept for validation.
         truth: bool, on the grid of the first channel's image.
         volume: (C + 1, I, J, K) float32: normalised channels, then the lesion share of each voxel in [0, 1].
-        lesion_voxels, brain_voxels: (N, 3) indices to centre patches on; the former may be empty.
+        lesions: indices (N, 3) of each lesion's voxels, to centre patches on; may be empty.
+        brain_voxels: indices (N, 3), likewise.
     """
 
     id: str
     images: dict[str, Volume]
     truth: Volume
     volume: Tensor
-    lesion_voxels: Tensor
+    lesions: tuple[Tensor, ...]
     brain_voxels: Tensor
 
 
@@ -111,9 +113,22 @@ def load_case(case: Case, channels: tuple[str, ...], rater: str, config: FastCon
         images=images,
         truth=mask.with_array(np.asarray(mask.array) != 0),
         volume=torch.cat([prepared.tensor, share[None]]),
-        lesion_voxels=(share >= 0.5).nonzero(),
+        lesions=_lesions(share >= 0.5),
         brain_voxels=(prepared.tensor[0] != 0).nonzero().to(torch.int16),
     )
+
+
+def _lesions(mask: Tensor) -> tuple[Tensor, ...]:
+    numbered, count = label_components(mask.numpy())
+    voxels = torch.from_numpy(np.argwhere(numbered > 0))
+    number = torch.from_numpy(numbered[numbered > 0])
+    return tuple(voxels[number == n + 1] for n in range(count))
+
+
+def _random_lesion(generator: Generator, lesions: Sequence[Tensor]) -> Tensor:
+    """A lesion, drawn by the square root of its size: neither do large ones drown the small nor the other way round."""
+    weights = torch.tensor([float(len(voxels)) for voxels in lesions]).sqrt()
+    return lesions[int(torch.multinomial(weights, 1, generator=generator))]
 
 
 def random_batch(
@@ -127,8 +142,8 @@ def random_batch(
     images, masks = [], []
     for _ in range(batch):
         case = cases[int(uniform(generator, 0, len(cases)))]
-        on_lesion = uniform(generator, 0, 1) < lesion_share and len(case.lesion_voxels) > 0
-        places = case.lesion_voxels if on_lesion else case.brain_voxels
+        on_lesion = uniform(generator, 0, 1) < lesion_share and len(case.lesions) > 0
+        places = _random_lesion(generator, case.lesions) if on_lesion else case.brain_voxels
         place = places[int(torch.randint(len(places), (), generator=generator))]
         jitter = torch.randint(-patch // 4, patch // 4 + 1, (3,), generator=generator)
         grid = random_grid(generator, (place + jitter).tolist(), patch, strength)
