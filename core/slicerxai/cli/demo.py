@@ -22,6 +22,7 @@ from slicerxai import __version__
 from slicerxai.cli.progress import progress_bar
 from slicerxai.cli.scans import scan_name
 from slicerxai.data.files import replaced_text
+from slicerxai.data.io import read_volume
 from slicerxai.data.phantom.centres import VARIED
 from slicerxai.data.phantom.parameters import PhantomParameters
 from slicerxai.errors import InputError
@@ -50,6 +51,8 @@ def command(image: Path | None, out: Path, open_browser: bool) -> None:
 
     Without --image the scan is a phantom patient that was not trained on. What exists already is used again.
     """
+    if image:
+        read_volume(image)  # an unusable one is refused before minutes of training
     out.mkdir(parents=True, exist_ok=True)
     _train(out / "cohort")
     scan = image or _held_out_scan(out / "held-out")
