@@ -46,7 +46,7 @@ CENTRES: Final[dict[str, AcquisitionStyle]] = {
         scale=900, spread=0.35,
     ),
     "07": AcquisitionStyle(
-        scanner="Siemens Aera 1.5T", bias=0.04, gamma=0.8, fluid=0.06, in_plane_mm=1.4, slice_mm=2.2, noise=0.06,
+        scanner="Siemens Aera 1.5T", bias=0.04, gamma=0.85, fluid=0.06, in_plane_mm=1.4, slice_mm=2.2, noise=0.05,
         grain_mm=1.2, scale=300, spread=0.35,
     ),
     "08": AcquisitionStyle(

@@ -99,9 +99,11 @@ class _Canvas:
 
 
 def _contrast(rng: np.random.Generator, level: float) -> float:
-    """Contrast of one lesion, relative to white matter; one in seven is faint."""
+    """Contrast of one lesion, relative to white matter; one in seven is faint, but none is invisible in the noise: it
+    would not be in anybody's reference.
+    """
     faint = rng.random() < 1 / 7
-    return float(np.clip(level * np.exp(rng.normal(0, 0.18)) * (rng.uniform(0.35, 0.6) if faint else 1), 0.1, 1.2))
+    return float(np.clip(level * np.exp(rng.normal(0, 0.15)) * (rng.uniform(0.55, 0.8) if faint else 1), 0.25, 1.2))
 
 
 def _places(a: Anatomy, region: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -243,7 +245,7 @@ def simulate_lesions(rng: np.random.Generator, a: Anatomy, load: float) -> Lesio
         a: healthy brain.
         load: wanted total lesion volume, ml; the truth mask comes close (overlap and partial volume make it differ).
     """
-    level = float(rng.uniform(0.4, 0.85))
+    level = float(rng.uniform(0.45, 0.85))
     canvas = _Canvas(rng, a)
     volumes, confluent = _volumes(rng, 1000 * load)
     if confluent:
