@@ -23,18 +23,14 @@ from slicerxai.cli.progress import progress_bar
 from slicerxai.cli.scans import scan_name
 from slicerxai.data.files import replaced_text
 from slicerxai.data.io import read_volume
-from slicerxai.data.phantom.centres import VARIED
 from slicerxai.data.phantom.parameters import PhantomParameters
+from slicerxai.data.phantom.training import training_cohort
 from slicerxai.errors import InputError
 from slicerxai.models.store import ModelStore
 from slicerxai.settings import settings
 
 MODEL = "demo"
-CENTRES = ("01", "03", "07", "08")
-TRAINING_COHORT = PhantomParameters(
-    patients=3, spacing=1.0, seed=1, centres=CENTRES, acquisition=dict.fromkeys(CENTRES, VARIED)
-)
-"""Every patient on another scanner, so that the model meets a real one half prepared."""
+TRAINING_COHORT = training_cohort(patients=2, seed=1)
 HELD_OUT_COHORT = PhantomParameters(patients=1, centres=("01",), spacing=1.0, seed=2)
 
 

@@ -74,7 +74,7 @@ def test_it_is_a_segmenter() -> None:
 def test_every_activation_pool_and_norm_is_a_module_and_none_works_in_place() -> None:
     network = segmenter().network
     relus = [module for module in network.modules() if isinstance(module, nn.ReLU)]
-    assert len(relus) == len({id(module) for module in relus}) == 1 + 2 * (1 + 1 + 1)
+    assert len(relus) == len({id(module) for module in relus}) == 4 + 2 * (1 + 1 + 1)
     assert not any(getattr(module, "inplace", False) for module in network.modules())
     assert not network.training
     called: list[str] = []
