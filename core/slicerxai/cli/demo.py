@@ -30,7 +30,8 @@ from slicerxai.models.store import ModelStore
 from slicerxai.settings import settings
 
 MODEL = "demo"
-TRAINING_COHORT = training_cohort(patients=2, seed=1)
+TRAINING_COHORT = training_cohort(patients=1, seed=1)
+STEPS = 600
 HELD_OUT_COHORT = PhantomParameters(patients=1, centres=("01",), spacing=1.0, seed=2)
 
 
@@ -84,7 +85,7 @@ def _train(cohort: Path) -> None:
             "fast",
             list(cases),
             rater="consensus",
-            parameters=FastTrainingParameters(),
+            parameters=FastTrainingParameters(steps=STEPS),
             store=store,
             name=MODEL,
             device=runtime.device(),
