@@ -48,7 +48,7 @@ class Size:
     nnunet_epochs: int
 
 
-FULL = Size(training_patients=3, test_patients=3, fast_steps=1200, fine_tuning_steps=150, nnunet_epochs=24)
+FULL = Size(training_patients=3, test_patients=3, fast_steps=1100, fine_tuning_steps=150, nnunet_epochs=24)
 QUICK = Size(training_patients=1, test_patients=1, fast_steps=250, fine_tuning_steps=40, nnunet_epochs=6)
 """Training patients are per centre, of eight (nnU-Net: twice as many of four); test patients of four."""
 
