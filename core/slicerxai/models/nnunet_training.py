@@ -170,16 +170,19 @@ def _write_raw(
     cases: Sequence[Case], rater: str, parameters: NnunetTrainingParameters, raw: Path, progress: Progress
 ) -> None:
     lesion_voxels = 0
+    listed: dict[str, dict[str, Any]] = {}  # without it nnU-Net lists the files in a forked pool, which can deadlock
     for number, case in enumerate(cases):
         progress(number / len(cases), f"reading {case.id}")
         mask = case.mask(rater)
         lesion_voxels += _check_mask(case, rater, mask)
-        for channel, modality in enumerate(parameters.channels):
+        images = [f"imagesTr/case{number:04d}_{channel:04d}.nii" for channel in range(len(parameters.channels))]
+        for modality, path in zip(parameters.channels, images, strict=True):
             image = case.image(modality)
             _check_image(case, modality, image, mask)
-            stored = image.with_array(image.array.astype(np.float32))
-            write_volume(raw / "imagesTr" / f"case{number:04d}_{channel:04d}.nii", stored)
-        write_volume(raw / "labelsTr" / f"case{number:04d}.nii", mask.with_array(mask.array.astype(np.uint8)))
+            write_volume(raw / path, image.with_array(image.array.astype(np.float32)))
+        label = f"labelsTr/case{number:04d}.nii"
+        write_volume(raw / label, mask.with_array(mask.array.astype(np.uint8)))
+        listed[f"case{number:04d}"] = {"images": images, "label": label}
     if lesion_voxels == 0:
         msg = f"no lesion voxel in any of the {len(cases)} masks of rater {rater!r}"
         raise InputError(msg)
@@ -189,6 +192,7 @@ def _write_raw(
         "numTraining": len(cases),
         "file_ending": ".nii",
         "overwrite_image_reader_writer": "NibabelIOWithReorient",
+        "dataset": listed,
     }
     replaced_text(raw / "dataset.json", json.dumps(dataset))
 
@@ -282,7 +286,8 @@ def _export(trainer: Any, folder: Path, name: str, run: Mapping[str, Any]) -> No
     weights = {key: value.cpu() for key, value in trainer.network.state_dict().items()}
     torch.save(weights, folder / "weights.pt")
     (folder / "plans.json").write_text(json.dumps(trainer.plans_manager.plans, indent=1), encoding="utf-8")
-    (folder / "dataset.json").write_text(json.dumps(trainer.dataset_json, indent=1), encoding="utf-8")
+    dataset = {key: value for key, value in trainer.dataset_json.items() if key != "dataset"}
+    (folder / "dataset.json").write_text(json.dumps(dataset, indent=1), encoding="utf-8")
     losses = trainer.logger.get_value("train_losses", step=None)
     description = {
         "name": name,
