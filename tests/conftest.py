@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from slicerxai.data.case import Case
 from slicerxai.data.io import write_volume
 from slicerxai.data.volume import Volume
 from slicerxai.settings import settings
+
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 OBLIQUE_LEFT_HANDED = np.array(
     # 20° about x, 10° about z, spacing 2 × 2.5 × 3 mm, first axis flipped so that the determinant is negative
