@@ -67,7 +67,7 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
         kind: _cohort(work / f"test-{kind}", PhantomParameters(patients=size.test_patients, spacing=mm, seed=TEST_SEED))
         for kind, mm in (("fast", 1.0), ("nnunet", 2.0))
     }
-    fast = FastTrainingParameters(steps=size.fast_steps)
+    fast = FastTrainingParameters(steps=size.fast_steps, validation_share=0.0)
     rows: list[dict[str, Any]] = []
     figures: dict[str, float] = {}
     orders: dict[str, FastTrainingParameters | NnunetTrainingParameters] = {
@@ -133,7 +133,7 @@ def _leave_one_out(
     real: Sequence[Case], training: Sequence[Case], fast: FastTrainingParameters, steps: int, store: ModelStore
 ) -> list[dict[str, Any]]:
     """Score each real patient after fine-tuning on the next one and one phantom scan in equal shares."""
-    parameters = fast.model_copy(update={"start": "fast", "steps": steps, "lr": fast.lr / 3, "validation_share": 0.0})
+    parameters = fast.model_copy(update={"start": "fast", "steps": steps, "lr": fast.lr / 3})
     rows = []
     for index, case in enumerate(real):
         other = real[(index + 1) % len(real)]

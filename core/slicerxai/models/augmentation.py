@@ -1,6 +1,6 @@
 """Random changes of training patches: what differs between scanners, protocols and skull-strippers.
 
-Intensities are robust z-scores of the brain, zero outside it. Every function takes its randomness from a generator, so
+Intensities are relative contrasts, 4 (x / median - 1), zero outside the brain. Every function takes its randomness from a generator, so
 that a step can be repeated.
 """
 
@@ -13,8 +13,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-MEDIAN_OVER_SPREAD = 4.0
-"""Median brain intensity of FLAIR in units of the spread: turns a z-score back into a positive intensity."""
+from slicerxai.models.intensity import MEDIAN_OVER_SPREAD
 
 
 def uniform(generator: Generator, low: float, high: float) -> float:
@@ -93,7 +92,7 @@ def bias_field(generator: Generator, image: Tensor, lesion: Tensor, strength: fl
 
 
 def contrast(generator: Generator, image: Tensor, lesion: Tensor, strength: float) -> Tensor:
-    """Scale and shift of the z-score, as other lesion loads and brain masks cause."""
+    """Scale and shift of the contrast, as other protocols, lesion loads and brain masks cause."""
     return image * math.exp(uniform(generator, -0.25, 0.25) * strength) + uniform(generator, -0.25, 0.25) * strength
 
 

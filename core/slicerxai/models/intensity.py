@@ -1,4 +1,4 @@
-"""Intensity normalisation of skull-stripped images: robust, so that lesions and artefacts do not move the scale."""
+"""Intensity normalisation of skull-stripped images."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from slicerxai.errors import InputError
 
-NORMAL_QUARTILE_RANGE = 1.349
-"""Interquartile range of the standard normal distribution."""
+MEDIAN_OVER_SPREAD = 4.0
+"""Median of a brain's intensity in units of its spread, about as FLAIR has it: puts the values near z-scores."""
 
 
 def foreground(array: NDArray[np.generic], name: str) -> NDArray[np.bool_]:
@@ -37,11 +37,11 @@ def foreground(array: NDArray[np.generic], name: str) -> NDArray[np.bool_]:
     return mask
 
 
-def robust_zscore(array: NDArray[np.float32], mask: NDArray[np.bool_], name: str) -> NDArray[np.float32]:
-    """(x - median) / (interquartile range / 1.349) over the mask; zero outside it.
+def relative_contrast(array: NDArray[np.float32], mask: NDArray[np.bool_], name: str) -> NDArray[np.float32]:
+    """4 (x / median - 1) over the mask; zero outside it.
 
-    For a normal distribution this is the z-score. Lesions, vessels and CSF, each under a quarter of the voxels, hardly
-    move it.
+    How bright a lesion is against white matter differs less between scanners than how bright grey matter and fluid are,
+    which set the standard deviation: a z-score would move lesions with them.
 
     Args:
         array: shape (I, J, K).
@@ -49,12 +49,16 @@ def robust_zscore(array: NDArray[np.float32], mask: NDArray[np.bool_], name: str
         name: the modality, for messages.
 
     Raises:
-        InputError: the middle half of the voxels is constant, so that there is no scale.
+        InputError: the median is not positive, or the middle half of the voxels is constant.
     """
-    values = array[mask]
-    low, median, high = np.percentile(values, (25, 50, 75))
-    scale = (high - low) / NORMAL_QUARTILE_RANGE
-    if not scale > 0:
+    low, median, high = np.percentile(array[mask], (25, 50, 75))
+    if not high > low:
         msg = f"{name} has no contrast: its middle half of voxels all have the value {median:g}"
         raise InputError(msg)
-    return np.where(mask, (array - np.float32(median)) / np.float32(scale), np.float32(0)).astype(np.float32)
+    if not median > 0:
+        msg = (
+            f"{name} has a median of {median:g} in the brain; intensities as scanners store them, above 0, are accepted"
+        )
+        raise InputError(msg)
+    relative = MEDIAN_OVER_SPREAD * (array / np.float32(median) - 1)
+    return np.where(mask, relative, np.float32(0)).astype(np.float32)
