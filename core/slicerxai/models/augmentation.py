@@ -1,7 +1,7 @@
 """Random changes of training patches: what differs between scanners, protocols and skull-strippers.
 
-Intensities are relative contrasts, 4 (x / median - 1), zero outside the brain. Every function takes its randomness from a generator, so
-that a step can be repeated.
+Intensities are relative contrasts, 4 (x / median - 1), zero outside the brain. Every function takes its randomness from
+a generator, so that a step can be repeated.
 """
 
 from __future__ import annotations
