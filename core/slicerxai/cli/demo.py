@@ -31,7 +31,7 @@ from slicerxai.settings import settings
 
 MODEL = "demo"
 TRAINING_COHORT = training_cohort(patients=1, seed=1)
-STEPS = 600
+STEPS = 500
 HELD_OUT_COHORT = PhantomParameters(patients=1, centres=("01",), spacing=1.0, seed=2)
 
 
