@@ -5,7 +5,8 @@ another, drawn from a seed that no setting was chosen on. The fast network works
 real scans (the four centres and varied scanners); nnU-Net works on the 2 mm phantom of the four centres. The fast
 network that has seen nothing but the phantom is then applied to every real patient. Last, for each real patient, that
 network is fine-tuned on the patient that follows it in the folder and on one phantom scan, and applied again: what one
-annotated scan of the same site is worth. No setting was chosen by looking at the real patients.
+annotated scan of the same site is worth. The
+normalisation of the fast network was changed after a look at the real patients (docs/decisions/0005).
 
 `--data` holds folders `patientNN/{FLAIR,lesions}.nii.gz`; folders without FLAIR are skipped.
 """
