@@ -66,7 +66,7 @@ def _train(cohort: Path) -> None:
     """Train the demo's model, unless one exists that this version trained in the same way."""
     store = ModelStore(settings().models)
     marker = cohort / "trained.json"
-    recipe = json.dumps({"version": __version__, "cohort": TRAINING_COHORT.model_dump(mode="json")})
+    recipe = json.dumps({"version": __version__, "cohort": TRAINING_COHORT.model_dump(mode="json"), "steps": STEPS})
     if MODEL in store.names() and marker.is_file() and marker.read_text() == recipe:
         click.echo(f"1/4 phantom cohort: {cohort} exists\n2/4 model {MODEL!r} exists")
         return

@@ -84,7 +84,7 @@ def _explain(
 
 
 def _write(explanation: Explanation, out: Path) -> None:
-    from slicerxai.data.files import replaced_text
+    from slicerxai.data.files import replaced_bytes, replaced_text
     from slicerxai.explain.folder import save
     from slicerxai.explain.overview import overview
     from slicerxai.explain.report import render
@@ -92,4 +92,4 @@ def _write(explanation: Explanation, out: Path) -> None:
     page, picture = render(explanation), overview(explanation)
     save(explanation, out)
     replaced_text(out / "report.html", page)
-    (out / "overview.png").write_bytes(picture)
+    replaced_bytes(out / "overview.png", picture)

@@ -8,9 +8,14 @@ from uuid import uuid4
 
 def replaced_text(path: Path, text: str) -> None:
     """Write UTF-8 text under a temporary name in the same folder, then rename."""
+    replaced_bytes(path, text.encode("utf-8"))
+
+
+def replaced_bytes(path: Path, content: bytes) -> None:
+    """Write bytes under a temporary name in the same folder, then rename."""
     temporary = path.with_name(f".{path.name}-{uuid4().hex}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
