@@ -1,0 +1,11 @@
+# Stands for the files that Slicer wants included before and after the modules; both need what describes the extension.
+foreach(name HOMEPAGE CATEGORY CONTRIBUTORS DESCRIPTION ICONURL SCREENSHOTURLS DEPENDS)
+  if("${EXTENSION_${name}}" STREQUAL "")
+    message(SEND_ERROR "EXTENSION_${name} is not set")
+  endif()
+endforeach()
+foreach(name README_FILE LICENSE_FILE)
+  if(NOT EXISTS "${EXTENSION_${name}}")
+    message(SEND_ERROR "EXTENSION_${name} names no file: '${EXTENSION_${name}}'")
+  endif()
+endforeach()
