@@ -12,14 +12,31 @@ import shutil
 import subprocess
 import sys
 import venv
+from ctypes.util import find_library
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
-SYSTEM_PROGRAMS = {"chromium": ["chromium"]}
+SYSTEM_PROGRAMS = {"chromium": "chromium"}
 """Debian packages that the tests use, by the program that shows that they are there."""
+SYSTEM_LIBRARIES = {
+    "EGL": "libegl1",
+    "GL": "libgl1",
+    "X11": "libx11-6",
+    "Xcursor": "libxcursor1",
+    "dbus-1": "libdbus-1-3",
+    "fontconfig": "libfontconfig1",
+    "glib-2.0": "libglib2.0-0",
+    "xkbcommon": "libxkbcommon0",
+}
+"""Debian packages of the libraries that Qt and VTK load on Linux; the tests of the Slicer modules crash without."""
+SOFTWARE_DRIVER = ("dri/swrast_dri.so", "libgl1-mesa-dri")
+"""What draws without a graphics card, below a library folder, and its Debian package."""
+SLICER_TESTS = ROOT / "tests" / "slicer"
+NO_TESTS = 5
+"""pytest's exit code when nothing matched, which is fine for one of two suites."""
 
 
 def run(*command: str | Path, **environment: str) -> None:
@@ -58,16 +75,27 @@ def install() -> None:
     stamp.write_text(wanted)
 
 
-def install_system_programs() -> None:
-    """Debian packages for the tests; elsewhere say what is missing (the tests that need it skip with a reason)."""
-    missing = [name for program, names in SYSTEM_PROGRAMS.items() if not shutil.which(program) for name in names]
+def missing_system_packages() -> list[str]:
+    """Debian packages for the tests that are not there."""
+    missing = [package for program, package in SYSTEM_PROGRAMS.items() if not shutil.which(program)]
+    if sys.platform == "linux":
+        missing += [package for library, package in SYSTEM_LIBRARIES.items() if not find_library(library)]
+        driver, package = SOFTWARE_DRIVER
+        if not any(any(Path("/usr").glob(f"{folder}/{driver}")) for folder in ("lib", "lib64", "lib/*")):
+            missing.append(package)
+    return missing
+
+
+def install_system_packages() -> None:
+    """Debian packages for the tests; elsewhere say what is missing."""
+    missing = missing_system_packages()
     if not missing:
         return
     if os.name == "posix" and shutil.which("apt-get") and os.geteuid() == 0:
         run("apt-get", "update", "-qq")
         run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, DEBIAN_FRONTEND="noninteractive")
     else:
-        print(f"Not installed: {', '.join(missing)}; tests that need it will be skipped.", flush=True)
+        print(f"Not installed (Debian's names): {', '.join(missing)}; tests that need them skip or fail.", flush=True)
 
 
 def demo(arguments: list[str]) -> None:
@@ -76,17 +104,44 @@ def demo(arguments: list[str]) -> None:
     run(PYTHON, "-m", "slicerxai.cli.main", "demo", *arguments)
 
 
+def suites(arguments: list[str]) -> list[list[str]]:
+    """The arguments of each pytest process: Qt and a scene (`tests/slicer`) never share one with the other tests.
+
+    Named files and folders go where they belong, and options to both; without a name both run.
+    """
+    paths = {text: (ROOT / text.split("::")[0]).resolve() for text in arguments}
+    named = {text: path for text, path in paths.items() if path.exists() and path.is_relative_to(ROOT / "tests")}
+    slicer = [text for text, path in named.items() if path.is_relative_to(SLICER_TESTS)]
+    chosen = []
+    if len(slicer) < len(named) or not named:
+        chosen.append([text for text in arguments if text not in slicer])  # pytest's settings leave tests/slicer out
+    if slicer or not named or ROOT / "tests" in named.values():
+        options = [text for text in arguments if text not in named or text in slicer]
+        chosen.append([*options, *([] if slicer else ["tests/slicer"])])
+    return chosen
+
+
+def run_tests(arguments: list[str]) -> int:
+    """One pytest process with coverage; its exit code."""
+    environment = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE", "QT_QPA_PLATFORM": "offscreen"}
+    command = [str(PYTHON), "-m", "coverage", "run", "-m", "pytest", *arguments]
+    print("+", *command, flush=True)
+    return subprocess.call(command, cwd=ROOT, env={**os.environ, **environment})
+
+
 def test(arguments: list[str]) -> None:
-    """Lint, types, import arrows, then the tests with coverage of `core/`."""
+    """Lint, types, import arrows, then the tests with coverage. Arguments are those of pytest."""
     install()
-    install_system_programs()
+    install_system_packages()
     run(BIN / "ruff", "check", ".")
     run(BIN / "ruff", "format", "--check", ".")
     run(BIN / "mypy")
     run(BIN / "lint-imports")
-    limits = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
     run(PYTHON, "-m", "coverage", "erase")
-    run(PYTHON, "-m", "coverage", "run", "-m", "pytest", *arguments, **limits)
+    codes = [run_tests(chosen) for chosen in suites(arguments)]
+    failed = [code for code in codes if code not in (0, NO_TESTS)]
+    if failed or 0 not in codes:
+        raise SystemExit(failed[0] if failed else NO_TESTS)
     run(PYTHON, "-m", "coverage", "combine", "--quiet")
     run(PYTHON, "-m", "coverage", "report", "--skip-covered", "--sort=cover")
 
