@@ -1,0 +1,187 @@
+"""Saliency results in a MRML scene: the one class that the panel, or another viewer, talks to. No Qt and no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+from .display import paint
+from .export import export_volume
+from .lesions import Lesion
+from .loading import load as load_result
+from .nodes import in_scene, remove_with_parts
+from .parameters import Parameters, parameter_node
+from .picking import Picker, Point
+from .results import ResultNode, result_nodes
+from .views import Layers, jump_to
+
+if TYPE_CHECKING:
+    from XAILib.result import Result
+
+
+class SaliencyLogic:
+    """Everything takes and returns nodes; call `close` when done.
+
+    Attributes:
+        on_point: called with (R, A, S) in mm when the user has picked a point.
+        on_change: called when result nodes came or went by another hand (deleted, scene closed, scene loaded).
+    """
+
+    def __init__(self, scene: Any = None) -> None:
+        self.scene = scene if scene is not None else slicer.mrmlScene
+        self.on_point: Callable[[Point], None] | None = None
+        self.on_change: Callable[[], None] | None = None
+        self._layers = Layers(self.scene)
+        self._picker = Picker(self.scene, self._picked)
+        events = {
+            slicer.vtkMRMLScene.StartCloseEvent: self._closing,
+            slicer.vtkMRMLScene.EndCloseEvent: self._changed,
+            slicer.vtkMRMLScene.EndImportEvent: self._changed,
+            slicer.vtkMRMLScene.NodeRemovedEvent: self._changed,
+        }
+        self._tags = [self.scene.AddObserver(event, callback) for event, callback in events.items()]
+
+    def close(self) -> None:
+        """Stop picking and remove every observer; nodes stay in the scene."""
+        self._picker.stop()
+        for tag in self._tags:
+            self.scene.RemoveObserver(tag)
+        self._tags = []
+        self.on_point = self.on_change = None
+
+    def parameter_node(self) -> Any:
+        """The module's vtkMRMLScriptedModuleNode, which is saved with the scene."""
+        return parameter_node(self.scene)
+
+    def parameters(self) -> Parameters:
+        """Typed access to the parameter node; ask again after the scene was closed."""
+        return Parameters(self.parameter_node())
+
+    def export(self, volume: Any, folder: Path, name: str = "image") -> Path:
+        """Write a volume as `NAME.nrrd` in world RAS coordinates.
+
+        Args:
+            name: what a server shall call it, such as the modality; never the node's name, which may be a patient's.
+
+        Raises:
+            ExportError: why it cannot be sent, in words.
+        """
+        return export_volume(volume, Path(folder) / f"{name}.nrrd")
+
+    def load(self, result: Result, volume: Any = None) -> Any:
+        """Add a result to the scene, without showing it, and return its node.
+
+        Args:
+            volume: the volume that was explained; when it is None or was deleted meanwhile, the image that came with
+                the result is loaded.
+
+        Raises:
+            LoadError: the result is unusable; no node was added.
+        """
+        source = volume if in_scene(self.scene, volume) else None
+        choices = self.parameters()
+        return load_result(self.scene, result, source, choices.threshold, choices.opacity).node
+
+    def results(self) -> list[Any]:
+        """All result nodes, oldest first."""
+        return result_nodes(self.scene)
+
+    def result(self, node: Any) -> ResultNode:
+        """Typed access to a result node: document, lesions, source, saliency, segmentation, threshold, opacity."""
+        return ResultNode(node)
+
+    def show(self, node: Any) -> bool:
+        """Show one result, and hide the one that was shown, in all slice views.
+
+        Returns whether a view's background changed; the views may then have to be fitted to it.
+        """
+        self.hide()
+        result = ResultNode(node)
+        self._set_segmentation_visible(result, True)
+        self.parameters().shown = node
+        return self._layers.show(result.source, result.saliency, result.opacity)
+
+    def hide(self) -> None:
+        """Show no result; the views get back what they showed before."""
+        shown = self.parameters().shown
+        for node in self.results():
+            self._set_segmentation_visible(ResultNode(node), False)
+        if shown is not None:
+            self._layers.hide(ResultNode(shown).saliency)
+            self.parameters().shown = None
+
+    def remove(self, node: Any) -> None:
+        """Remove a result and all that came with it; the explained volume stays if it was there before."""
+        if not in_scene(self.scene, node):
+            return
+        if self.parameters().shown is node:
+            self.hide()
+        result = ResultNode(node)
+        parts = [result.saliency, result.colours, result.segmentation]
+        if result.own_source and not self._is_source_of_another(result):
+            parts.append(result.source)
+        for part in parts:
+            remove_with_parts(self.scene, part)
+        self.scene.RemoveNode(node)
+
+    def set_threshold(self, node: Any, fraction: float) -> None:
+        """Draw only values of at least this fraction (0 … 1) of the scale; kept for the results to come."""
+        result = ResultNode(node)
+        result.threshold = self.parameters().threshold = fraction
+        if result.colours is not None:
+            paint(result.colours, fraction)
+
+    def set_opacity(self, node: Any, value: float) -> None:
+        """Opacity (0 … 1) of the map over the image; kept for the results to come."""
+        result = ResultNode(node)
+        result.opacity = self.parameters().opacity = value
+        if self.parameters().shown is node and result.saliency is not None:
+            self._layers.set_opacity(result.saliency, value)
+
+    def document(self, node: Any) -> dict[str, Any]:
+        """The result's JSON: verdict, checks, flags, metrics, parameters, tables, provenance; no patient's name."""
+        return ResultNode(node).document
+
+    def lesions(self, node: Any) -> list[Lesion]:
+        """The predicted lesions of a result."""
+        return ResultNode(node).lesions
+
+    def jump_to(self, ras: Point) -> None:
+        """Centre all slice views on a point, mm."""
+        jump_to(self.scene, ras)
+
+    def start_pick(self) -> None:
+        """Let the next click in a view place the explained point."""
+        self._picker.start()
+
+    def stop_pick(self) -> None:
+        """Leave the place mode; a placed point stays."""
+        self._picker.stop()
+
+    @property
+    def picking(self) -> bool:
+        """Whether a click in a view is waited for."""
+        return self._picker.active
+
+    def _picked(self, point: Point) -> None:
+        if self.on_point is not None:
+            self.on_point(point)
+
+    def _set_segmentation_visible(self, result: ResultNode, visible: bool) -> None:
+        if result.segmentation is not None:
+            result.segmentation.SetDisplayVisibility(visible)
+
+    def _is_source_of_another(self, result: ResultNode) -> bool:
+        others = (ResultNode(node) for node in self.results() if node is not result.node)
+        return any(other.source is result.source for other in others)
+
+    def _closing(self, *_: Any) -> None:
+        self._picker.stop()
+        self._layers.forget()
+
+    def _changed(self, *_: Any) -> None:
+        if self.on_change is not None:
+            self.on_change()

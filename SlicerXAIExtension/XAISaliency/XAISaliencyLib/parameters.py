@@ -1,0 +1,143 @@
+"""The panel's choices, kept on a node so that they are saved with the scene. A token is never among them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import slicer
+
+MODULE = "XAISaliency"
+DEFAULT_THRESHOLD = 0.15
+DEFAULT_OPACITY = 0.8
+
+_SERVER, _STUDY, _MODEL, _PARAMETERS = "server", "study", "model", "parameters"
+_THRESHOLD, _OPACITY = "threshold", "opacity"
+_VOLUME, _SHOWN, _POINT = "InputVolume", "ShownResult", "ExplainedPoint"
+
+
+def parameter_node(scene: Any) -> Any:
+    """The module's one vtkMRMLScriptedModuleNode; made when it is missing.
+
+    Closing the scene keeps the node but empties it, module name included.
+    """
+    node = scene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
+    if node is None:
+        node = slicer.vtkMRMLScriptedModuleNode()
+        node.SetSingletonTag(MODULE)
+        node.SetName(MODULE)
+        node.SetAttribute("ModuleName", MODULE)
+        return scene.AddNode(node)
+    if node.GetAttribute("ModuleName") != MODULE:
+        node.SetAttribute("ModuleName", MODULE)
+    return node
+
+
+class Parameters:
+    """Typed access to the parameter node."""
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+
+    @property
+    def server_url(self) -> str:
+        return str(self.node.GetParameter(_SERVER))
+
+    @server_url.setter
+    def server_url(self, url: str) -> None:
+        self.node.SetParameter(_SERVER, url)
+
+    @property
+    def volume(self) -> Any:
+        """The loaded volume to explain, or None."""
+        return self.node.GetNodeReference(_VOLUME)
+
+    @volume.setter
+    def volume(self, node: Any) -> None:
+        self._refer(_VOLUME, node)
+
+    @property
+    def study(self) -> str:
+        """Id of the server's study to explain, or empty."""
+        return str(self.node.GetParameter(_STUDY))
+
+    @study.setter
+    def study(self, study: str) -> None:
+        self.node.SetParameter(_STUDY, study)
+
+    @property
+    def model(self) -> str:
+        return str(self.node.GetParameter(_MODEL))
+
+    @model.setter
+    def model(self, model: str) -> None:
+        self.node.SetParameter(_MODEL, model)
+
+    @property
+    def method_parameters(self) -> dict[str, Any]:
+        """Parameters of the method by name; empty where the scene holds none or something unreadable."""
+        try:
+            values = json.loads(self.node.GetParameter(_PARAMETERS) or "{}")
+        except ValueError:
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    @method_parameters.setter
+    def method_parameters(self, values: dict[str, Any]) -> None:
+        self.node.SetParameter(_PARAMETERS, json.dumps(values))
+
+    @property
+    def threshold(self) -> float:
+        """For results to come: fraction of the scale below which a map is not drawn."""
+        return read_fraction(self.node, _THRESHOLD, DEFAULT_THRESHOLD)
+
+    @threshold.setter
+    def threshold(self, fraction: float) -> None:
+        write_fraction(self.node, _THRESHOLD, fraction)
+
+    @property
+    def opacity(self) -> float:
+        """For results to come: opacity of the map over the image."""
+        return read_fraction(self.node, _OPACITY, DEFAULT_OPACITY)
+
+    @opacity.setter
+    def opacity(self, value: float) -> None:
+        write_fraction(self.node, _OPACITY, value)
+
+    @property
+    def shown(self) -> Any:
+        """The result node that is shown, or None."""
+        return self.node.GetNodeReference(_SHOWN)
+
+    @shown.setter
+    def shown(self, node: Any) -> None:
+        self._refer(_SHOWN, node)
+
+    @property
+    def point(self) -> Any:
+        """The markups node of the explained point, or None."""
+        return self.node.GetNodeReference(_POINT)
+
+    @point.setter
+    def point(self, node: Any) -> None:
+        self._refer(_POINT, node)
+
+    def _refer(self, role: str, node: Any) -> None:
+        self.node.SetNodeReferenceID(role, node.GetID() if node is not None else None)
+
+
+def read_fraction(node: Any, name: str, default: float) -> float:
+    """A number in [0, 1] of a scripted module node; the default where it is missing or unusable."""
+    try:
+        value = float(node.GetParameter(name))
+    except ValueError:
+        return default
+    return value if 0 <= value <= 1 else default
+
+
+def write_fraction(node: Any, name: str, value: float) -> None:
+    """Keep a number in [0, 1] on a scripted module node. Raises `ValueError` for another one."""
+    if not 0 <= value <= 1:
+        msg = f"{name} is {value}; accepted: 0 to 1"
+        raise ValueError(msg)
+    node.SetParameter(name, repr(float(value)))

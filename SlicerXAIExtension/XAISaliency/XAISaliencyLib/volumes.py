@@ -1,0 +1,97 @@
+"""Volume nodes as voxels and a place in the world: arrays (i, j, k), affines voxel index to RAS mm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from .errors import ExportError, LoadError
+
+RIGHT_ANGLE = 1e-4
+"""Largest cosine between two axes of a grid that counts as orthogonal; affines of headers are rounded."""
+
+
+def to_matrix(affine: np.ndarray) -> Any:
+    """A vtkMatrix4x4 of an array (4, 4)."""
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(np.asarray(affine, dtype=np.float64).ravel().tolist())
+    return matrix
+
+
+def from_matrix(matrix: Any) -> np.ndarray:
+    """An array (4, 4) of a vtkMatrix4x4."""
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def affine_of(node: Any) -> np.ndarray:
+    """Voxel index to RAS mm of a volume node, (4, 4), without its parent transform."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return from_matrix(matrix)
+
+
+def array_of(node: Any) -> np.ndarray:
+    """Voxels (i, j, k) of a scalar volume node: a view that shares the node's memory."""
+    image = node.GetImageData()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions(), order="F")
+
+
+def image_data(array: np.ndarray) -> Any:
+    """A vtkImageData with unit spacing that holds a copy of an array (i, j, k)."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(*array.shape)
+    image.GetPointData().SetScalars(numpy_to_vtk(array.ravel(order="F"), deep=True))
+    return image
+
+
+def make_volume(array: np.ndarray, affine: np.ndarray) -> Any:
+    """A scalar volume node, not in any scene."""
+    node = slicer.vtkMRMLScalarVolumeNode()
+    node.SetIJKToRASMatrix(to_matrix(affine))
+    node.SetAndObserveImageData(image_data(array))
+    return node
+
+
+def read_nrrd(path: Path, node: Any) -> Any:
+    """Fill a volume node, which is not in a scene, from an NRRD file, voxel for voxel; returns the node.
+
+    The archetype reader is not used: it turns the voxels of left-handed grids around.
+    """
+    with path.open("rb") as file:
+        header = file.read(65536).split(b"\n\n", 1)[0]
+    if b"data file:" in header.lower() or b"datafile:" in header.lower():
+        msg = f"{path.name} refers to another file for its voxels, which is not accepted."
+        raise LoadError(msg)
+    storage = slicer.vtkMRMLNRRDStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.ReadData(node) or node.GetImageData() is None:
+        msg = f"{path.name} of the result cannot be read as an image."
+        raise LoadError(msg)
+    if node.GetImageData().GetNumberOfScalarComponents() != 1:
+        msg = f"{path.name} of the result is not a scalar image."
+        raise LoadError(msg)
+    return node
+
+
+def write_nrrd(node: Any, path: Path) -> Path:
+    """Write voxels and affine of a volume node, and nothing else of it (no name, no DICOM attributes)."""
+    bare = slicer.vtkMRMLScalarVolumeNode()
+    bare.CopyOrientation(node)
+    bare.SetAndObserveImageData(node.GetImageData())
+    storage = slicer.vtkMRMLNRRDStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.WriteData(bare):
+        msg = f"The image cannot be written to {path}; is the disk full?"
+        raise ExportError(msg)
+    return path
+
+
+def is_orthogonal(affine: np.ndarray) -> bool:
+    """Whether the axes of the grid are at right angles."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() < RIGHT_ANGLE)
