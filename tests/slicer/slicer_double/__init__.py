@@ -1,0 +1,73 @@
+"""A test double of 3D Slicer's application around the real MRML of the `slicer-core` wheel. See README.md."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+_qt_application: Any = None
+
+
+def install() -> Any:
+    """Put `qt` and `ctk` into `sys.modules` and complete `slicer`; returns the QApplication. Safe to call again."""
+    global _qt_application
+    if _qt_application is not None:
+        return _qt_application
+    import slicer
+    import slicer.util
+    from PySide6 import QtWidgets
+
+    _qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
+    _qt_application.setApplicationName("Slicer")
+    _qt_application.setQuitOnLastWindowClosed(False)
+    _remove_leaked_names(slicer)
+
+    from . import dialogs, pythonqt
+
+    sys.modules["qt"] = pythonqt.make_qt_module()
+    from .ctk_widgets import make_ctk_module
+
+    sys.modules["ctk"] = make_ctk_module()
+    slicer.modules = SimpleNamespace()
+    slicer.modules.__name__ = "slicer.modules"
+    from . import qmrml_widgets, scripted
+
+    for widget in qmrml_widgets.WIDGETS:
+        setattr(slicer, widget.__name__, widget)
+    slicer.qSlicerScriptedLoadableModule = scripted.LoadedModule
+    _add_module(slicer, "ScriptedLoadableModule", {n: v for n, v in vars(scripted).items() if n.startswith("Scripted")})
+    _add_module(slicer, "i18n", {"tr": lambda text: text, "translate": lambda context, text: text})
+    dialogs.record_instead_of_showing()
+    return _qt_application
+
+
+def start_application() -> Any:
+    """A fresh `slicer.app` with a fresh scene; `close()` it before the next one."""
+    install()
+    import slicer
+
+    from .application import Application
+
+    vars(slicer.modules).clear()
+    slicer.app = None
+    slicer.app = Application(_qt_application)
+    return slicer.app
+
+
+def _add_module(package: ModuleType, name: str, content: dict[str, Any]) -> None:
+    module = ModuleType(f"{package.__name__}.{name}")
+    vars(module).update(content)
+    sys.modules[module.__name__] = module
+    setattr(package, name, module)
+
+
+def _remove_leaked_names(slicer: ModuleType) -> None:
+    """The wheel copies every name of `slicer.util` into `slicer`; Slicer does not."""
+    for name, value in vars(slicer.util).items():
+        if name not in ("__name__", "__path__") and not name.startswith("_") and vars(slicer).get(name) is value:
+            delattr(slicer, name)
+    for name in ("me", "info", "item_name", "module", "iter_modules", "extend_path", "import_module"):
+        vars(slicer).pop(name, None)

@@ -1,0 +1,269 @@
+"""Real slice views and a real 3D view, drawn offscreen by MRML's own displayable managers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from .observing import observe, python_observers, unobserve
+
+# the same managers, in the same order, as qMRMLSliceView, qMRMLThreeDView and the loadable modules register
+_SLICE_MANAGERS = (
+    "vtkMRMLVolumeGlyphSliceDisplayableManager",
+    "vtkMRMLModelSliceDisplayableManager",
+    "vtkMRMLCrosshairDisplayableManager",
+    "vtkMRMLOrientationMarkerDisplayableManager",
+    "vtkMRMLRulerDisplayableManager",
+    "vtkMRMLScalarBarDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager2D",
+    "vtkMRMLMarkupsDisplayableManager",
+    "vtkMRMLColorLegendDisplayableManager",
+)
+_VIEW_MANAGERS = (
+    "vtkMRMLCameraDisplayableManager",
+    "vtkMRMLViewDisplayableManager",
+    "vtkMRMLModelDisplayableManager",
+    "vtkMRMLThreeDReformatDisplayableManager",
+    "vtkMRMLCrosshairDisplayableManager3D",
+    "vtkMRMLOrientationMarkerDisplayableManager",
+    "vtkMRMLRulerDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager3D",
+    "vtkMRMLMarkupsDisplayableManager",
+    "vtkMRMLColorLegendDisplayableManager",
+)
+_SIZE = 300
+_LAYOUT = (
+    ("Red", "Axial", "R", (0.953, 0.290, 0.200)),
+    ("Green", "Coronal", "G", (0.431, 0.690, 0.294)),
+    ("Yellow", "Sagittal", "Y", (0.929, 0.835, 0.298)),
+)
+
+
+class View:
+    """What `sliceView()` and `threeDView()` share."""
+
+    def __init__(self, factory: Any, managers: tuple[str, ...], node: Any, application_logic: Any) -> None:
+        self._node = node
+        self._render_window = vtk.vtkRenderWindow()
+        self._render_window.SetOffScreenRendering(1)
+        self._render_window.SetMultiSamples(0)
+        self._render_window.SetSize(_SIZE, _SIZE)
+        self._renderer = vtk.vtkRenderer()
+        self._render_window.AddRenderer(self._renderer)
+        self._interactor = vtk.vtkGenericRenderWindowInteractor()
+        self._interactor.SetRenderWindow(self._render_window)
+        self._interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())
+        factory.SetMRMLApplicationLogic(application_logic)
+        for name in managers:
+            if not factory.IsDisplayableManagerRegistered(name):
+                factory.RegisterDisplayableManager(name)
+        self._group = factory.InstantiateDisplayableManagers(self._renderer)
+        self._group.SetMRMLDisplayableNode(node)
+        self.render_requests = 0
+        self._tag = observe(self._group, vtk.vtkCommand.UpdateEvent, self._count_request)
+
+    def _count_request(self, *_arguments: Any) -> None:
+        self.render_requests += 1
+
+    def renderWindow(self) -> Any:
+        return self._render_window
+
+    def interactor(self) -> Any:
+        return self._interactor
+
+    def scheduleRender(self) -> None:
+        self.render_requests += 1
+
+    def forceRender(self) -> None:
+        self._before_render()
+        self._render_window.Render()
+
+    def displayableManagerByClassName(self, class_name: str) -> Any:
+        return self._group.GetDisplayableManagerByClassName(class_name)
+
+    def pixels(self) -> np.ndarray:
+        """What the view shows, (height, width, 3) uint8, first row on top."""
+        self.forceRender()
+        grabber = vtk.vtkWindowToImageFilter()
+        grabber.SetInput(self._render_window)
+        grabber.ReadFrontBufferOff()
+        grabber.ShouldRerenderOff()
+        grabber.Update()
+        image = grabber.GetOutput()
+        width, height, _ = image.GetDimensions()
+        return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1].copy()
+
+    def observed_objects(self) -> tuple[Any, ...]:
+        return (self._render_window, self._interactor, self._renderer, self._group)
+
+    def close(self) -> None:
+        unobserve(self._group, self._tag)
+        self._group.SetMRMLDisplayableNode(None)
+        self._render_window.Finalize()
+
+    def _before_render(self) -> None:
+        return
+
+
+class SliceView(View):
+    """Stand-in for qMRMLSliceView: the slice logic's picture under the displayable managers' actors."""
+
+    def __init__(self, logic: Any, application_logic: Any) -> None:
+        node = logic.GetSliceNode()
+        node.SetDimensions(_SIZE, _SIZE, 1)
+        super().__init__(
+            slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance(), _SLICE_MANAGERS, node, application_logic
+        )
+        self._logic = logic
+        self._mapper = vtk.vtkImageMapper()
+        self._mapper.SetColorWindow(255)
+        self._mapper.SetColorLevel(127.5)
+        self._actor = vtk.vtkActor2D()
+        self._actor.SetMapper(self._mapper)
+        self._actor.GetProperty().SetDisplayLocationToBackground()
+        self._renderer.AddViewProp(self._actor)
+
+    def mrmlSliceNode(self) -> Any:
+        return self._node
+
+    def convertDeviceToXYZ(self, position: tuple[int, int]) -> tuple[float, float, float]:
+        return float(position[0]), float(_SIZE - 1 - position[1]), 0.0
+
+    def _before_render(self) -> None:
+        connection = self._logic.GetImageDataConnection()
+        self._actor.SetVisibility(connection is not None)
+        self._mapper.SetInputConnection(connection)
+
+
+class SliceWidget:
+    """Stand-in for qMRMLSliceWidget."""
+
+    def __init__(self, name: str, orientation: str, scene: Any, application_logic: Any) -> None:
+        self._logic = slicer.vtkMRMLSliceLogic()
+        self._logic.SetMRMLApplicationLogic(application_logic)
+        self._logic.SetMRMLScene(scene)
+        node = self._logic.AddSliceNode(name)
+        node.SetOrientation(orientation)
+        node.SetMappedInLayout(1)
+        application_logic.GetSliceLogics().AddItem(self._logic)
+        self._view = SliceView(self._logic, application_logic)
+
+    def sliceLogic(self) -> Any:
+        return self._logic
+
+    def sliceView(self) -> SliceView:
+        return self._view
+
+    def mrmlSliceNode(self) -> Any:
+        return self._logic.GetSliceNode()
+
+    def mrmlSliceCompositeNode(self) -> Any:
+        return self._logic.GetSliceCompositeNode()
+
+    def interactor(self) -> Any:
+        return self._view.interactor()
+
+    def fitSliceToBackground(self) -> None:
+        self._logic.FitSliceToBackground()
+
+
+class ThreeDView(View):
+    """Stand-in for qMRMLThreeDView."""
+
+    def __init__(self, node: Any, application_logic: Any) -> None:
+        super().__init__(
+            slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance(), _VIEW_MANAGERS, node, application_logic
+        )
+
+    def mrmlViewNode(self) -> Any:
+        return self._node
+
+    def resetFocalPoint(self) -> None:
+        self._renderer.ResetCamera()
+
+    def resetCamera(self) -> None:
+        self._renderer.ResetCamera()
+
+
+class ThreeDWidget:
+    """Stand-in for qMRMLThreeDWidget."""
+
+    def __init__(self, scene: Any, application_logic: Any) -> None:
+        self._node = scene.AddNode(slicer.vtkMRMLViewNode())
+        self._node.SetLayoutName("1")
+        self._node.SetMappedInLayout(1)
+        self._view = ThreeDView(self._node, application_logic)
+
+    def threeDView(self) -> ThreeDView:
+        return self._view
+
+    def mrmlViewNode(self) -> Any:
+        return self._node
+
+
+class LayoutManager:
+    """Stand-in for qSlicerLayoutManager: always the four-up layout (Red, Green, Yellow, one 3D view)."""
+
+    def __init__(self, scene: Any, application_logic: Any) -> None:
+        self._layout_node = scene.AddNode(slicer.vtkMRMLLayoutNode())
+        self._slice_logics = application_logic.GetSliceLogics()
+        self._slices: dict[str, SliceWidget] = {}
+        for name, orientation, label, colour in _LAYOUT:
+            widget = SliceWidget(name, orientation, scene, application_logic)
+            widget.mrmlSliceNode().SetLayoutLabel(label)
+            widget.mrmlSliceNode().SetLayoutColor(*colour)
+            self._slices[name] = widget
+        self._three_d = ThreeDWidget(scene, application_logic)
+
+    @property
+    def layout(self) -> int:
+        return self._layout_node.GetViewArrangement()
+
+    @layout.setter
+    def layout(self, layout: int) -> None:
+        self._layout_node.SetViewArrangement(layout)
+
+    def setLayout(self, layout: int) -> None:
+        self._layout_node.SetViewArrangement(layout)
+
+    def sliceViewNames(self) -> tuple[str, ...]:
+        return tuple(self._slices)
+
+    def sliceWidget(self, name: str) -> SliceWidget | None:
+        return self._slices.get(name)
+
+    def mrmlSliceLogics(self) -> Any:
+        return self._slice_logics
+
+    @property
+    def threeDViewCount(self) -> int:
+        return 1
+
+    def threeDWidget(self, index: int) -> ThreeDWidget | None:
+        return self._three_d if index == 0 else None
+
+    def resetSliceViews(self) -> None:
+        for widget in self._slices.values():
+            widget.sliceLogic().FitSliceToAll()
+
+    def resetThreeDViews(self) -> None:
+        self._three_d.threeDView().resetCamera()
+
+    def views(self) -> tuple[View, ...]:
+        """Not in Slicer: all four views, for pictures and for the guard."""
+        return (*[widget.sliceView() for widget in self._slices.values()], self._three_d.threeDView())
+
+    def python_observers(self) -> dict[str, int]:
+        """Not in Slicer: observers left on views and slice logics, by object."""
+        objects = [obj for view in self.views() for obj in view.observed_objects()]
+        objects += [widget.sliceLogic() for widget in self._slices.values()]
+        counts = {f"{obj.GetClassName()} #{i}": len(list(python_observers(obj))) for i, obj in enumerate(objects)}
+        return {name: count for name, count in counts.items() if count}
+
+    def close(self) -> None:
+        for view in self.views():
+            view.close()
