@@ -183,5 +183,5 @@ class SaliencyLogic:
         self._layers.forget()
 
     def _changed(self, *_: Any) -> None:
-        if self.on_change is not None:
+        if self.on_change is not None and not self.scene.IsClosing():
             self.on_change()

@@ -42,10 +42,9 @@ class Picker:
 
     def stop(self) -> None:
         """Leave the place mode, if it is this point's; the point stays."""
-        if self._observed is None:
+        node = self._release()
+        if node is None:
             return
-        node, self._observed = self._observed, None
-        node.RemoveObserver(self._tag)
         selection, interaction = self._mode_nodes()
         placing = interaction.GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.Place
         if placing and selection.GetActivePlaceNodeID() == node.GetID():
@@ -65,20 +64,27 @@ class Picker:
         if parameters.point is None:
             node = slicer.vtkMRMLMarkupsFiducialNode()
             node.SetName(NAME)
-            node.SetMaximumNumberOfControlPoints(1)
             node = self.scene.AddNode(node)
             node.CreateDefaultDisplayNodes()
             parameters.point = node
         return parameters.point
 
     def _placed(self, node: Any, _event: str) -> None:
-        position = [0.0, 0.0, 0.0]
+        """The place mode is left alone: the view that handles the click ends it after this event."""
         if node.GetNumberOfDefinedControlPoints() == 0:
             return
+        position = [0.0, 0.0, 0.0]
         node.GetNthControlPointPositionWorld(node.GetNumberOfControlPoints() - 1, position)
-        self.stop()
+        self._release()
         if self.on_point is not None:
             self.on_point((position[0], position[1], position[2]))
+
+    def _release(self) -> Any:
+        """Stop observing; returns the markups node that was observed, or None."""
+        node, self._observed = self._observed, None
+        if node is not None:
+            node.RemoveObserver(self._tag)
+        return node
 
     def _mode_nodes(self) -> tuple[Any, Any]:
         nodes = []

@@ -20,7 +20,7 @@ def add_segmentation(scene: Any, labelmaps: dict[str, Any], name: str) -> Any:
     Outlines only, and no closed surface until somebody asks for it: a filled segment would hide the map.
 
     Args:
-        labelmaps: volume nodes, not in a scene, by segment id ("lesions", "explained_lesion"); above 0 is inside.
+        labelmaps: volume nodes, not in a scene, by segment id ("lesions", "explained_lesion"); 1 and more is inside.
     """
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(name)
@@ -49,10 +49,10 @@ def binary_labelmap() -> str:
 
 
 def _oriented(volume: Any) -> Any:
-    """The voxels above 0 of a volume node, as an oriented image of 0 and 1."""
+    """The voxels of at least 1 of a volume node, as an oriented image of 0 and 1."""
     threshold = vtk.vtkImageThreshold()
     threshold.SetInputData(volume.GetImageData())
-    threshold.ThresholdByUpper(0.5)
+    threshold.ThresholdByUpper(1)  # the filter rounds a bound of 0.5 down to 0 for integers
     threshold.SetInValue(1)
     threshold.SetOutValue(0)
     threshold.SetOutputScalarTypeToUnsignedChar()

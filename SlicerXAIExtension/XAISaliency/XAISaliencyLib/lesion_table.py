@@ -1,0 +1,102 @@
+"""The table of predicted lesions: one row each; choosing a row goes there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+
+from .lesions import Lesion
+
+COLUMNS = ("Lesion", "Volume ml", "Probability", "Relevance inside", "… and near")
+HINTS = (
+    "Number of the lesion in this result.",
+    "Volume of the lesion.",
+    "Mean probability over its voxels.",
+    "Share of the positive relevance that lies inside the lesion.",
+    "Share of the positive relevance that lies inside the lesion or in its neighbourhood.",
+)
+
+
+class LesionTable:
+    """Read-only.
+
+    Args:
+        chosen: called with the lesion when a row is chosen.
+        activated: called with the lesion on Enter or a double click.
+    """
+
+    def __init__(self, table: Any, chosen: Callable[[Lesion], None], activated: Callable[[Lesion], None]) -> None:
+        self.table = table
+        self._lesions: list[Lesion] = []
+        self._on_chosen = chosen
+        self._on_activated = activated
+        table.columnCount = len(COLUMNS)
+        table.setHorizontalHeaderLabels(list(COLUMNS))
+        for column, hint in enumerate(HINTS):
+            table.horizontalHeaderItem(column).setToolTip(hint)
+        table.connect("currentCellChanged(int,int,int,int)", self._row_changed)
+        table.connect("cellClicked(int,int)", self._row_clicked)
+        table.connect("cellActivated(int,int)", self._row_activated)
+
+    @property
+    def chosen(self) -> Lesion | None:
+        """The lesion of the chosen row."""
+        row = self.table.currentRow()
+        return self._lesions[row] if 0 <= row < len(self._lesions) else None
+
+    def fill(self, lesions: list[Lesion]) -> None:
+        """Show these lesions; a chosen row stays chosen when its lesion is still there."""
+        if lesions == self._lesions:
+            return
+        before = self.chosen
+        self._lesions = lesions
+        self.table.blockSignals(True)
+        self.table.clearContents()
+        self.table.rowCount = len(lesions)
+        for row, lesion in enumerate(lesions):
+            for column, text in enumerate(_texts(lesion)):
+                item = qt.QTableWidgetItem(text)
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                self.table.setItem(row, column, item)
+        rows = [row for row, lesion in enumerate(lesions) if before is not None and lesion.centre == before.centre]
+        explained = [row for row, lesion in enumerate(lesions) if lesion.explained]
+        if rows or len(explained) == 1:
+            self.table.selectRow((rows or explained)[0])
+        else:
+            self.table.setCurrentItem(None)
+        self.table.resizeColumnsToContents()
+        self.table.blockSignals(False)
+
+    def choose(self, number: int) -> None:
+        """Choose the row of a lesion by its number."""
+        for row, lesion in enumerate(self._lesions):
+            if lesion.number == number:
+                self.table.selectRow(row)
+
+    def _row_changed(self, row: int, _column: int, before: int, _column_before: int) -> None:
+        if row != before:
+            self._tell(self._on_chosen, row)
+
+    def _row_clicked(self, row: int, _column: int) -> None:
+        self._tell(self._on_chosen, row)
+
+    def _row_activated(self, row: int, _column: int) -> None:
+        self._tell(self._on_activated, row)
+
+    def _tell(self, listener: Callable[[Lesion], None], row: int) -> None:
+        if 0 <= row < len(self._lesions):
+            listener(self._lesions[row])
+
+
+def _texts(lesion: Lesion) -> tuple[str, ...]:
+    return (
+        f"{lesion.number}{' ●' if lesion.explained else ''}",
+        f"{lesion.volume:.3g}",
+        *(_percent(value) for value in (lesion.probability, lesion.inside, lesion.near)),
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"

@@ -1,0 +1,148 @@
+"""The section of the server: address, token, and the state of the connection in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import qt
+import slicer
+
+from XAILib.client import Client
+from XAILib.catalogue import Catalogue, Method
+from XAILib.errors import ServerError
+
+from .tasks import Task, Tasks
+from .words import METHOD, coloured
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+SETTING = "XAISaliency/serverUrl"
+GOOD, BAD = "#2e8b57", "#d64545"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that has answered."""
+
+    client: Client
+    catalogue: Catalogue
+    studies: tuple[str, ...]
+
+    @property
+    def method(self) -> Method | None:
+        """The one that this panel asks for; None where the server lacks it."""
+        return next((method for method in self.catalogue.methods if method.name == METHOD), None)
+
+
+class ServerSection:
+    """Connects in the background.
+
+    Args:
+        changed: called whenever the connection came, went or failed.
+
+    Attributes:
+        server: the connected one, or None.
+    """
+
+    def __init__(self, ui: Any, tasks: Tasks, changed: Callable[[], None]) -> None:
+        self.ui = ui
+        self.server: Server | None = None
+        self._tasks = tasks
+        self._changed = changed
+        self._task: Task | None = None
+        self._then: Callable[[], None] | None = None
+        ui.urlEdit.text = slicer.util.settingsValue(SETTING, DEFAULT_URL)
+        ui.urlEdit.connect("textChanged(QString)", self._edited)
+        ui.tokenEdit.connect("textChanged(QString)", self._edited)
+        ui.urlEdit.connect("returnPressed()", self.connect_server)
+        ui.tokenEdit.connect("returnPressed()", self.connect_server)
+        ui.connectButton.connect("clicked()", self.connect_server)
+        self._say("Not connected.")
+
+    @property
+    def url(self) -> str:
+        return str(self.ui.urlEdit.text).strip()
+
+    @url.setter
+    def url(self, url: str) -> None:
+        if url and url != self.ui.urlEdit.text:
+            self.ui.urlEdit.text = url
+
+    @property
+    def connecting(self) -> bool:
+        return self._task is not None
+
+    def connect_server(self, then: Callable[[], None] | None = None) -> None:
+        """Ask the server what it has; `then` is called once it has answered."""
+        if self.connecting:
+            return
+        self.server = None
+        self._then = then
+        try:
+            client = Client(self.url, self.ui.tokenEdit.text)
+        except ServerError as error:
+            self._failed(error)
+            return
+        self._say(f"Connecting to {self.url} …")
+        self._task = self._tasks.start(lambda stop, progress: _ask(client), self._connected, self._failed)
+        self._changed()
+
+    def lost(self, error: ServerError) -> None:
+        """Somebody else found out that the server does not answer or does not accept the token any more."""
+        self.server = None
+        self._failed(error)
+
+    def refresh(self) -> None:
+        """Enable what can be used."""
+        usable = bool(self.url) and not self.connecting
+        self.ui.connectButton.enabled = usable
+        self.ui.connectButton.text = "&Connect" if self.server is None else "Re&connect"
+        if self.connecting:
+            self.ui.connectButton.toolTip = "The server has been asked; waiting for its answer."
+        elif usable:
+            self.ui.connectButton.toolTip = "Ask the server which models and studies it has."
+        else:
+            self.ui.connectButton.toolTip = "Type the address of the server first."
+
+    def _edited(self, _text: str) -> None:
+        """What is connected is not what is written any more."""
+        if self._task is not None:
+            self._tasks.drop(self._task)
+            self._task = self._then = None
+        self.server = None
+        self._say("Not connected.")
+        self._changed()
+
+    def _connected(self, server: Server) -> None:
+        self._task = None
+        self.server = server
+        qt.QSettings().setValue(SETTING, self.url)
+        self.ui.serverSection.text = f"Server – connected to {self.url.split('://')[-1]}"
+        self.ui.serverSection.collapsed = True
+        models, studies = len(server.catalogue.models), len(server.studies)
+        found = f"{models} model{'s' * (models != 1)}, {studies} stud{'y' if studies == 1 else 'ies'}"
+        self.ui.serverState.text = f"{coloured('Connected', GOOD)} (version {server.catalogue.version}): {found}."
+        then, self._then = self._then, None
+        self._changed()
+        if then is not None:
+            then()
+
+    def _failed(self, error: BaseException) -> None:
+        self._task = self._then = None
+        message = str(error) if isinstance(error, ServerError) else f"Unexpected fault: {error!r}"
+        self.ui.serverSection.text = "Server – not connected"
+        self.ui.serverSection.collapsed = False
+        self.ui.serverState.text = f"{coloured('Not connected', BAD)}: {escape(message)}"
+        self._changed()
+        if not isinstance(error, ServerError):
+            raise error
+
+    def _say(self, text: str) -> None:
+        self.ui.serverSection.text = "Server"
+        self.ui.serverState.text = escape(text)
+
+
+def _ask(client: Client) -> Server:
+    return Server(client, client.catalogue(), client.studies())

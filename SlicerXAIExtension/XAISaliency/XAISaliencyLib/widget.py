@@ -1,0 +1,254 @@
+"""The panel: sections put together, one job at a time, and what becomes of a job when the scene changes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import qt
+import slicer
+
+from XAILib.errors import ServerError, Stopped
+from XAILib.result import Result
+from XAILib.run import run_explanation
+
+from .errors import SceneError
+from .explain_section import ExplainSection
+from .image_section import ImageSection, Source
+from .inputs import contains
+from .logic import SaliencyLogic
+from .reports import Reports
+from .result_section import ResultSection
+from .server_section import ServerSection
+from .tasks import Task, Tasks
+from .words import METHOD, RESEARCH_USE, duration
+
+Point = tuple  # of R, A, S in mm
+CANCELLED = "Cancelled. The server has stopped the computation; nothing was changed in the scene."
+SCENE_CLOSED = "The scene was closed, so its explanation was cancelled."
+VOLUME_REMOVED = " The volume was removed meanwhile, so the result brings its own copy of the image."
+
+
+@dataclass
+class Job:
+    """One explanation that is under way.
+
+    Attributes:
+        folder: holds the exported volume until the job has ended.
+        ended_because: what to tell when it was cancelled.
+    """
+
+    source: Source
+    folder: TemporaryDirectory
+    started: float
+    task: Task | None = None
+    stopping: bool = False
+    ended_because: str = CANCELLED
+
+
+class SaliencyPanel:
+    """Everything that is seen of the module.
+
+    Attributes:
+        root: the widget to put into the module's layout.
+    """
+
+    def __init__(self, ui_file: str) -> None:
+        self.root = slicer.util.loadUI(ui_file)
+        self.ui = slicer.util.childWidgetVariables(self.root)
+        self.ui.researchNote.text = f"<small>{RESEARCH_USE}</small>"
+        self.logic = SaliencyLogic()
+        self._tasks = Tasks()
+        self._job: Job | None = None
+        self._sources: dict[str, Source] = {}
+        self.server = ServerSection(self.ui, self._tasks, self._server_changed)
+        self.image = ImageSection(self.ui, self.logic, self.refresh)
+        self.explain = ExplainSection(self.ui, self.logic, self.explain_image, self.cancel)
+        self.result = ResultSection(self.ui, self.logic, self.explain_point, self.open_report, self.refresh)
+        self.reports = Reports(self._tasks, self.result.say)
+        self._later = qt.QTimer()
+        self._later.singleShot = True
+        self._later.interval = 0
+        self._later.connect("timeout()", self.follow_scene)
+        self.logic.on_change = self._later.start
+        self.root.setMRMLScene(slicer.mrmlScene)
+        self.restore()
+
+    def restore(self) -> None:
+        """Take the choices and results of the scene."""
+        self.server.url = self.logic.parameters().server_url
+        self.image.restore()
+        self.explain.restore()
+        self.follow_scene()
+
+    def follow_scene(self) -> None:
+        """Nodes came or went."""
+        self.image.follow_scene()
+        self.result.update()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Enable what can be used and say why the rest cannot."""
+        running = self._job is not None
+        busy = "An explanation is running; cancel it or wait for it." if running else ""
+        self.server.refresh()
+        self.image.refresh()
+        reason = "Connecting …" if self.server.connecting else self._server_reason() or self.image.reason
+        stopping = self._job is not None and self._job.stopping
+        self.explain.refresh(running, stopping, self.server.server is not None, reason)
+        connecting = "Connecting …" if self.server.connecting else ""
+        shown = self.result.shown
+        self.result.refresh(busy or connecting, self._report_reason(shown))
+
+    def explain_image(self) -> None:
+        """What the one big button does: connect if need be, then explain what is chosen."""
+        self._explain(self.image.source, None)
+
+    def explain_point(self, node: Any, point: Point) -> None:
+        """Explain the lesion at a point of a result's image, with that result's model."""
+        source = self._sources.get(node.GetID()) or Source(self.logic.result(node).source, "", None)
+        if source.volume is not None and not contains(self.logic, source.volume):
+            source = Source(self.logic.result(node).source, "", source.model)
+        if source.volume is None and not source.study:
+            self.explain.fail("The image of this result was removed from the scene; load it and explain it again.")
+            return
+        self._explain(source, point)
+
+    def cancel(self) -> None:
+        """Stop the running job, here and on the server."""
+        self._cancel(CANCELLED)
+
+    def scene_closing(self) -> None:
+        """The image of a running job goes; so does the job."""
+        self._sources.clear()
+        self.reports.forget()
+        self._cancel(SCENE_CLOSED)
+
+    def leave(self) -> None:
+        """Another module is shown: a running job goes on, picking does not."""
+        self.result.stop_picking()
+
+    def close(self) -> None:
+        """Stop everything and let go of the scene; the panel cannot be used afterwards."""
+        self._later.stop()
+        self.result.close()
+        self.logic.close()
+        self._tasks.close()
+        self.reports.close()
+        if self._job is not None:
+            self._job.folder.cleanup()
+            self._job = None
+
+    def _explain(self, source: Source, point: Point | None) -> None:
+        server = self.server.server
+        if server is None:
+            self.explain.say("Connecting to the server first …")
+            self.server.connect_server(then=lambda: self._explain(source, point))
+            return
+        self.refresh()
+        if self._job is not None:
+            return
+        source = Source(source.volume, source.study, source.model or self.image.source.model)
+        if reason := self._server_reason() or self.image.reason_against(source):
+            self.explain.fail(reason)
+            return
+        job = Job(source, TemporaryDirectory(prefix="xai-"), time.monotonic())
+        try:
+            request = self._request(source, Path(job.folder.name))
+        except SceneError as error:
+            job.folder.cleanup()
+            self.explain.fail(str(error))
+            return
+        parameters = dict(self.explain.parameters)
+        if point is not None:
+            parameters["point"] = [round(float(value), 3) for value in point]
+        self._job = job
+        self.logic.parameters().server_url = self.server.url
+        self.explain.progress(0.0, "starting", None)
+        client = server.client
+        job.task = self._tasks.start(
+            lambda stop, progress: run_explanation(client, METHOD, request, source.model, parameters, stop, progress),
+            self._done,
+            self._failed,
+            self.explain.progress,
+        )
+        self.refresh()
+
+    def _request(self, source: Source, folder: Path) -> dict[str, Any]:
+        if source.volume is None:
+            return {"image": source.study}
+        channels = self.image.channels(source.model)
+        name = channels[0] if channels else "image"
+        return {"files": [self.logic.export(source.volume, folder, name)]}
+
+    def _cancel(self, reason: str) -> None:
+        job = self._job
+        if job is None or job.task is None:
+            return
+        job.stopping, job.ended_because = True, reason
+        self.explain.progress(0.0, "cancelling", None)
+        job.task.cancel()
+        self.refresh()
+
+    def _done(self, result: Result) -> None:
+        job = self._end_job()
+        if job.stopping:  # it ended just before it could be stopped: what the user wanted counts
+            self.explain.say(job.ended_because)
+            self.refresh()
+            return
+        removed = job.source.volume is not None and not contains(self.logic, job.source.volume)
+        try:
+            node = self.logic.load(result, job.source.volume)
+        except (SceneError, ServerError) as error:
+            self.explain.fail(str(error))
+            self.refresh()
+            return
+        self._sources[node.GetID()] = job.source
+        self.reports.remember(node, result.job)
+        took = duration(time.monotonic() - job.started)
+        self.explain.succeed(f"{node.GetName()}, in {took}.{VOLUME_REMOVED if removed else ''}")
+        self.result.show(node)
+        self.refresh()
+
+    def _failed(self, error: BaseException) -> None:
+        job = self._end_job()
+        if isinstance(error, Stopped):
+            self.explain.say(job.ended_because)
+        elif isinstance(error, ServerError):
+            self.explain.fail(str(error))
+            if error.kind in ("unreachable", "timeout", "tls", "unauthorised"):
+                self.server.lost(error)
+        else:
+            self.explain.fail(f"unexpected fault: {error!r}. Please report it.")
+        self.refresh()
+        if not isinstance(error, (Stopped, ServerError)):
+            raise error
+
+    def _end_job(self) -> Job:
+        job, self._job = self._job, None
+        job.folder.cleanup()
+        return job
+
+    def _server_changed(self) -> None:
+        server = self.server.server
+        self.image.fill(server)
+        self.explain.fill(server)
+        self.refresh()
+
+    def _server_reason(self) -> str:
+        server = self.server.server
+        if server is not None and server.method is None:
+            return "This server does not offer saliency; connect to another one."
+        return ""
+
+    def _report_reason(self, node: Any) -> str:
+        if self.server.server is None:
+            return "Connect to the server first."
+        return self.reports.reason(node)
+
+    def open_report(self, node: Any) -> None:
+        """Open the result's report in the web browser."""
+        self.reports.open(self.server.server.client, node)
