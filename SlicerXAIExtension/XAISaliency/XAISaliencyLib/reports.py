@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import qt
-
 from XAILib.client import Client
 from XAILib.errors import ServerError
 
@@ -61,7 +60,9 @@ class Reports:
         page = Path(self._folder.name) / f"report-{number}.html"
         page.write_text(html, encoding="utf-8")
         opened = qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(page)))
-        self._say("The report is open in the web browser." if opened else f"No web browser opened; the report is {page}.")
+        self._say(
+            "The report is open in the web browser." if opened else f"No web browser opened; the report is {page}."
+        )
 
     def _failed(self, error: BaseException) -> None:
         self._say(f"No report: {error}")

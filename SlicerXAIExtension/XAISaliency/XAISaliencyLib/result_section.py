@@ -7,7 +7,6 @@ from typing import Any
 
 import qt
 import slicer
-
 from XAILib.verdict import checks_html, verdict_html
 
 from .colours import AGAINST, EXPLAINED, FOR, LESIONS

@@ -9,9 +9,8 @@ from typing import Any
 
 import qt
 import slicer
-
-from XAILib.client import Client
 from XAILib.catalogue import Catalogue, Method
+from XAILib.client import Client
 from XAILib.errors import ServerError
 
 from .tasks import Task, Tasks

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import qt
-
 from XAILib.background import Background, Done, Failed, Progress
 
 POLL_MS = 100

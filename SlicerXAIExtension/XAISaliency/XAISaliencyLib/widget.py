@@ -10,7 +10,6 @@ from typing import Any
 
 import qt
 import slicer
-
 from XAILib.errors import ServerError, Stopped
 from XAILib.result import Result
 from XAILib.run import run_explanation

@@ -73,9 +73,7 @@ def legend(opposed: tuple[str, ...], supporting: tuple[str, ...], lesions: str, 
     return f'{lines}<table cellspacing="0" cellpadding="1"><tr>{outlines}</tr></table>'
 
 
-def number_range(
-    schema: dict[str, Any], name: str, fallback: tuple[float, float, float]
-) -> tuple[float, float, float]:
+def number_range(schema: dict[str, Any], name: str, fallback: tuple[float, float, float]) -> tuple[float, float, float]:
     """Minimum, maximum and default of a number in a method's JSON schema; `fallback` where the schema says nothing."""
     field = schema.get("properties", {}).get(name, {})
     low = field.get("minimum", field.get("exclusiveMinimum", fallback[0]))

@@ -1,0 +1,70 @@
+"""Slicer module “Saliency & Review”: which voxels made a model call this a lesion."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleWidget
+from slicer.util import VTKObservationMixin
+
+# Installed, XAILib lies beside this file, which Slicer's module path covers. In a source tree it is one folder up.
+if not (Path(__file__).parent / "XAILib").is_dir() and str(Path(__file__).parents[1]) not in sys.path:
+    sys.path.append(str(Path(__file__).parents[1]))
+
+from XAISaliencyLib.words import RESEARCH_USE
+
+HELP = f"""
+Asks an explanation server for the lesions that a model predicts in an image, for the voxels that made it decide so, and
+for whether this very explanation can be trusted. <b>{RESEARCH_USE}</b>
+"""
+
+
+class XAISaliency(ScriptedLoadableModule):
+    """What Slicer shows of the module in its menus."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = "Saliency & Review"
+        parent.categories = ["Explainable AI"]
+        parent.dependencies = ["Segmentations", "Volumes", "Markups"]
+        parent.contributors = ["The slicerxai developers"]
+        parent.helpText = HELP
+        parent.acknowledgementText = ""
+
+
+class XAISaliencyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Puts the panel into the module's layout and passes Slicer's events on."""
+
+    def __init__(self, parent: Any = None) -> None:
+        self.panel: Any = None
+        VTKObservationMixin.__init__(self)
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        from XAISaliencyLib.widget import SaliencyPanel
+
+        self.panel = SaliencyPanel(self.resourcePath("UI/XAISaliency.ui"))
+        self.layout.addWidget(self.panel.root)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneReplaced)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneReplaced)
+
+    def cleanup(self) -> None:
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.close()
+            self.panel = None
+
+    def exit(self) -> None:
+        self.panel.leave()
+
+    def onSceneStartClose(self, *_: Any) -> None:
+        self.panel.scene_closing()
+
+    def onSceneReplaced(self, *_: Any) -> None:
+        self.panel.restore()
