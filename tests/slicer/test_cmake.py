@@ -61,18 +61,19 @@ def packaged(source: Path, folder: Path) -> Path:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """What a folder holds, apart from what never belongs into a package."""
+    """What a folder holds, apart from hidden files, caches and CMake's own."""
+    names = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "CMakeLists.txt" and "__pycache__" not in path.parts
+        name.as_posix(): path.read_bytes()
+        for name, path in names.items()
+        if not any(part in {"CMakeLists.txt", "__pycache__"} or part.startswith(".") for part in name.parts)
     }
 
 
 def wanted(extension: Path) -> dict[str, bytes]:
     """What the package of a source tree must hold: modules' files side by side, a shared library in its own folder."""
     content: dict[str, bytes] = {}
-    for folder in (path for path in (extension / FOLDERS).iterdir() if path.is_dir()):
+    for folder in (path for path in (extension / FOLDERS).iterdir() if (path / "CMakeLists.txt").exists()):
         prefix = "" if (folder / f"{folder.name}.py").exists() else f"{folder.name}/"
         content |= {prefix + name: text for name, text in files(folder).items()}
     return content
@@ -82,7 +83,7 @@ def wanted(extension: Path) -> dict[str, bytes]:
 def copy(tmp_path: Path) -> Path:
     """A copy of the extension's source tree to spoil."""
     source = tmp_path / "source"
-    shutil.copytree(ROOT / FOLDERS, source / FOLDERS, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / FOLDERS, source / FOLDERS, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for name in ("CMakeLists.txt", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     return source
