@@ -25,9 +25,10 @@ def install() -> Any:
     _qt_application.setQuitOnLastWindowClosed(False)
     _remove_leaked_names(slicer)
 
-    from . import dialogs, pythonqt
+    from . import dialogs, guard, pythonqt
 
     sys.modules["qt"] = pythonqt.make_qt_module()
+    guard.track_single_shots(sys.modules["qt"].QTimer)
     from .ctk_widgets import make_ctk_module
 
     sys.modules["ctk"] = make_ctk_module()

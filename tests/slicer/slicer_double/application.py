@@ -15,6 +15,7 @@ from PySide6 import QtCore, QtWidgets
 
 from .pythonqt import patch_class
 from .views import LayoutManager
+from .watchdog import pump
 
 _LOGICS = {
     "Units": "vtkSlicerUnitsLogic",
@@ -139,6 +140,7 @@ class Application:
         self.recorded = Recorded()
         self.temporaryPath = tempfile.mkdtemp(prefix="slicer_double_")
         self.slicerHome = self.temporaryPath
+        qt_application.setOrganizationName(self.organizationName)
         QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
         QtCore.QSettings.setPath(
             QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, self.temporaryPath
@@ -177,6 +179,12 @@ class Application:
         self._module_manager._modules[module.name] = module
         setattr(slicer.modules, module.name.lower(), module)
 
+    def unload_modules(self) -> None:
+        """Not in Slicer: what it does with its modules when it closes."""
+        for module in self._module_manager._modules.values():
+            if hasattr(module, "unload"):
+                module.unload()
+
     def mrmlScene(self) -> Any:
         return self._scene
 
@@ -196,9 +204,7 @@ class Application:
         return self._io_manager
 
     def processEvents(self) -> None:
-        from .watchdog import pump
-
-        pump(self.qt_application)
+        pump()
 
     def topLevelWidgets(self) -> list[QtWidgets.QWidget]:
         return self.qt_application.topLevelWidgets()

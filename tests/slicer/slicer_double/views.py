@@ -10,6 +10,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .observing import observe, python_observers, unobserve
+from .watchdog import watchdog
 
 # the same managers, in the same order, as qMRMLSliceView, qMRMLThreeDView and the loadable modules register
 _SLICE_MANAGERS = (
@@ -79,8 +80,9 @@ class View:
         self.render_requests += 1
 
     def forceRender(self) -> None:
-        self._before_render()
-        self._render_window.Render()
+        with watchdog().excused():
+            self._before_render()
+            self._render_window.Render()
 
     def displayableManagerByClassName(self, class_name: str) -> Any:
         return self._group.GetDisplayableManagerByClassName(class_name)

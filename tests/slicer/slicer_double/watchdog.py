@@ -1,11 +1,124 @@
-"""Pumps events and measures how long the main thread lets them wait."""
+"""Pumps Qt's events and measures how long the main thread lets them wait."""
 
 from __future__ import annotations
 
-from PySide6 import QtCore, QtWidgets
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6 import QtCore
+
+BLOCK_LIMIT = 0.25  # seconds in which a person does not yet notice that the window does not answer
+_BEAT_MS = 10
 
 
-def pump(application: QtWidgets.QApplication) -> None:
-    """Process the events that wait, deferred deletions included."""
-    application.processEvents()
-    QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+@dataclass(frozen=True)
+class Stall:
+    """The main thread did not return to the event loop for `seconds`; `where` is its stack meanwhile, if seen."""
+
+    seconds: float
+    where: str
+
+
+class Watchdog:
+    """Looks only while somebody pumps events or clicks: between these the test itself is at work.
+
+    The clock is wall time minus the time in which the main thread was ready to run but the machine gave it no
+    processor (Linux: second figure of /proc/self/task/<id>/schedstat), minus excused time. So computing, sleeping,
+    waiting for a socket, a lock or the interpreter lock all count, and a busy machine does not.
+    """
+
+    def __init__(self) -> None:
+        self.stalls: list[Stall] = []
+        self._schedstat = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+        self._main = threading.get_ident()
+        self._depth = 0
+        self._excused_depth = 0
+        self._excused = 0.0
+        self._last = 0.0
+        self._last_wall = 0.0
+        self._stack = ""
+        self._timer = QtCore.QTimer()
+        self._timer.setInterval(_BEAT_MS)
+        self._timer.timeout.connect(self._beat)
+        threading.Thread(target=self._sample, name="slicer_double watchdog", daemon=True).start()
+
+    @property
+    def timer(self) -> QtCore.QTimer:
+        """The heartbeat: not a leak."""
+        return self._timer
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """The event loop should run now: anything that takes long in this block is a stall."""
+        if self._depth == 0:
+            self._restart()
+            self._timer.start()
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self._timer.stop()
+                self._beat()
+
+    @contextmanager
+    def excused(self) -> Iterator[None]:
+        """This time does not count (drawing by software OpenGL, which a graphics card does in milliseconds)."""
+        start = self._clock()
+        self._excused_depth += 1
+        try:
+            yield
+        finally:
+            self._excused_depth -= 1
+            if self._excused_depth == 0:
+                self._excused += self._clock() - start
+            self._last_wall = time.perf_counter()
+
+    def _clock(self) -> float:
+        try:
+            waited = int(self._schedstat.read_text().split()[1]) / 1e9
+        except OSError:  # not Linux: a busy machine counts too
+            waited = 0.0
+        return time.perf_counter() - waited - self._excused
+
+    def _restart(self) -> None:
+        self._last, self._last_wall, self._stack = self._clock(), time.perf_counter(), ""
+
+    def _beat(self) -> None:
+        seconds = self._clock() - self._last
+        if seconds > BLOCK_LIMIT:
+            self.stalls.append(Stall(seconds, self._stack))
+        self._restart()
+
+    def _sample(self) -> None:
+        while True:
+            time.sleep(0.05)
+            late = time.perf_counter() - self._last_wall > BLOCK_LIMIT / 2
+            if self._depth and not self._excused_depth and late and not self._stack:
+                frame = sys._current_frames().get(self._main)
+                self._stack = "".join(traceback.format_stack(frame)[-4:])
+
+
+_watchdog: Watchdog | None = None
+
+
+def watchdog() -> Watchdog:
+    """The one watchdog of the process; made in the main thread, after the QApplication."""
+    global _watchdog
+    if _watchdog is None:
+        _watchdog = Watchdog()
+    return _watchdog
+
+
+def pump() -> None:
+    """Process the events that wait, deferred deletions included, under the watchdog's eye."""
+    with watchdog().watching():
+        QtCore.QCoreApplication.processEvents()
+        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)

@@ -1,0 +1,197 @@
+"""Finds what a test run would not notice: swallowed exceptions, leaks, errors that were only logged, a frozen window."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+_HARMLESS_QT = ("propagateSizeHints",)  # said by the offscreen platform about every top-level window
+_single_shots: dict[int, str] = {}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`kind` is exception, thread, observer, timer, blocked, vtk, qt or wrong-thread."""
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"[{self.kind}] {self.text}"
+
+
+def track_single_shots(timer_class: Any) -> None:
+    """Make `QTimer.singleShot` leave a note until it has fired."""
+    original = timer_class.singleShot
+
+    def single_shot(milliseconds: int, target: Any) -> None:
+        if not callable(target):
+            raise TypeError("singleShot takes milliseconds and a callable")
+        key = max(_single_shots, default=0) + 1
+
+        def fire() -> None:
+            _single_shots.pop(key, None)
+            target()
+
+        _single_shots[key] = f"QTimer.singleShot({milliseconds}, {getattr(target, '__qualname__', target)})"
+        original(milliseconds, fire)
+
+    timer_class.singleShot = staticmethod(single_shot)
+
+
+class Guard:
+    """`start()` … `finish()`; the faults in between are in `faults`. Guards nest: the inner one takes all."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self._threads: set[int] = set()
+        self._hooks: tuple[Any, ...] = ()
+        self._vtk_tags: list[int] = []
+        self._qt_handler: Any = None
+        self._marks = (0, 0)
+        self._scenes: list[tuple[Any, int]] = []
+        self._timers: set[int] = set()
+
+    # --- listening -----------------------------------------------------------------------------------------------
+
+    def start(self) -> Guard:
+        """Begin to listen to Python, and to Qt and VTK where the test has loaded them."""
+        self._threads = {thread.ident or 0 for thread in threading.enumerate()}
+        self._hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
+        sys.excepthook = self._exception
+        threading.excepthook = self._thread_exception
+        sys.unraisablehook = self._unraisable
+        if "qt" in sys.modules:
+            self.listen_to_qt_and_vtk()
+        return self
+
+    def listen_to_qt_and_vtk(self) -> None:
+        """Called by `start` or, in the first test that needs Qt, after the double was installed."""
+        if self._vtk_tags:
+            return
+        import vtk
+        from PySide6 import QtCore
+
+        from . import pythonqt
+        from .watchdog import watchdog
+
+        output = vtk.vtkOutputWindow.GetInstance()
+
+        def vtk_message(_window: Any, event: str, text: str = "") -> None:
+            if event == "ErrorEvent":
+                self.faults.append(Fault("vtk", text.strip()))
+
+        vtk_message.CallDataType = vtk.VTK_STRING  # type: ignore[attr-defined]
+        self._vtk_tags = [output.AddObserver("ErrorEvent", vtk_message)]
+        self._qt_handler = QtCore.qInstallMessageHandler(self._qt_message)
+        self._marks = (len(watchdog().stalls), len(pythonqt.thread_faults))
+        self._timers = {id(timer) for timer in self._active_timers()}
+
+    def watch_scene(self, scene: Any) -> None:
+        """Any event of the scene on another thread is a fault."""
+        from .observing import observe
+
+        def any_event(_scene: Any, event: str) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                self.faults.append(Fault("wrong-thread", f"{event} of the scene in {threading.current_thread().name}"))
+
+        self._scenes.append((scene, observe(scene, "AnyEvent", any_event)))
+
+    def _exception(self, kind: type[BaseException], value: BaseException, trace: Any) -> None:
+        self.faults.append(Fault("exception", "".join(traceback.format_exception(kind, value, trace))))
+
+    def _thread_exception(self, arguments: Any) -> None:
+        if arguments.exc_type is not SystemExit:
+            self._exception(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
+
+    def _unraisable(self, unraisable: Any) -> None:
+        self._exception(unraisable.exc_type, unraisable.exc_value, unraisable.exc_traceback)
+
+    def _qt_message(self, kind: Any, _context: Any, text: str) -> None:
+        if kind.name in ("QtWarningMsg", "QtCriticalMsg") and not any(word in text for word in _HARMLESS_QT):
+            self.faults.append(Fault("qt", text))
+
+    # --- looking for what was left -------------------------------------------------------------------------------
+
+    def check_application(self, application: Any) -> None:
+        """Observers that outlive the panels and logics of a test, on the scene, its nodes, logics and views."""
+        from .observing import python_observers, unobserve
+
+        for scene, tag in self._scenes:
+            unobserve(scene, tag)
+        self._scenes.clear()
+        scene = application.mrmlScene()
+        objects = [scene, application.applicationLogic()]
+        objects += [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
+        for obj in objects:
+            count = len(list(python_observers(obj)))
+            if count:
+                name = obj.GetID() if obj.IsA("vtkMRMLNode") else obj.GetClassName()
+                self.faults.append(Fault("observer", f"{count} left on {name}"))
+        for name, count in application.layoutManager().python_observers().items():
+            self.faults.append(Fault("observer", f"{count} left on {name}"))
+
+    def finish(self, grace: float = 1.0) -> list[Fault]:
+        """Stop listening; threads get `grace` seconds to end. Returns the faults."""
+        if self._vtk_tags:
+            self._finish_qt_and_vtk()
+        end = time.monotonic() + grace
+        while (alive := self._new_threads()) and time.monotonic() < end:
+            time.sleep(0.01)
+        self.faults += [Fault("thread", f"{thread.name} still runs") for thread in alive]
+        sys.excepthook, threading.excepthook, sys.unraisablehook = self._hooks
+        return self.faults
+
+    def take(self, kind: str) -> list[Fault]:
+        """Remove and return the faults of one kind: for a test that provokes them."""
+        taken = [fault for fault in self.faults if fault.kind == kind]
+        self.faults = [fault for fault in self.faults if fault.kind != kind]
+        return taken
+
+    def _finish_qt_and_vtk(self) -> None:
+        import vtk
+        from PySide6 import QtCore
+
+        from . import pythonqt
+        from .watchdog import pump, watchdog
+
+        pump()
+        for timer in self._active_timers():
+            if id(timer) not in self._timers:
+                self.faults.append(Fault("timer", f"a QTimer of {timer.interval} ms still runs"))
+                timer.stop()
+        self.faults += [Fault("timer", f"{text} has not fired") for text in _single_shots.values()]
+        _single_shots.clear()
+        stalls, wrong = self._marks
+        self.faults += [
+            Fault("blocked", f"events waited {stall.seconds:.2f} s\n{stall.where}") for stall in watchdog().stalls[stalls:]
+        ]
+        self.faults += [Fault("wrong-thread", text) for text in pythonqt.thread_faults[wrong:]]
+        del watchdog().stalls[stalls:], pythonqt.thread_faults[wrong:]
+        QtCore.qInstallMessageHandler(self._qt_handler)
+        for tag in self._vtk_tags:
+            vtk.vtkOutputWindow.GetInstance().RemoveObserver(tag)
+        self._vtk_tags = []
+
+    def _active_timers(self) -> list[Any]:
+        import shiboken6
+        from PySide6 import QtCore, QtWidgets
+
+        from .watchdog import watchdog
+
+        timers = {id(o): o for o in gc.get_objects() if isinstance(o, QtCore.QTimer)}
+        for window in QtWidgets.QApplication.topLevelWidgets():
+            timers |= {id(timer): timer for timer in window.findChildren(QtCore.QTimer)}
+        return [t for t in timers.values() if shiboken6.isValid(t) and t.isActive() and t is not watchdog().timer]
+
+    def _new_threads(self) -> list[threading.Thread]:
+        return [
+            thread
+            for thread in threading.enumerate()
+            if thread.ident not in self._threads and thread.name != "slicer_double watchdog"
+        ]
