@@ -6,6 +6,7 @@ The oldest supported Slicer, 5.8, runs Python 3.9 with requests, urllib3, numpy 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -179,6 +180,21 @@ def test_no_signal_is_declared(path: Path) -> None:
     """PythonQt has no `qt.Signal` that a Python class could declare; Slicer crashes on it."""
     source = path.read_text(encoding="utf-8")
     assert [name for name in ("qt.Signal", "pyqtSignal", "QtCore.Signal") if name in source] == []
+
+
+def scoped_enums(text: str) -> list[str]:
+    """Enumerators as Qt 6's Designer writes them; the loader of Qt 5 drops the property without a word."""
+    return re.findall(r"<(?:enum|set)>([^<]*::[^<|]*::[^<]*)<", text)
+
+
+@pytest.mark.parametrize("path", sorted(EXTENSION.rglob("*.ui")), ids=lambda path: path.name)
+def test_forms_are_readable_by_qt_5(path: Path) -> None:
+    assert scoped_enums(path.read_text(encoding="utf-8")) == []
+
+
+def test_scoped_enums_are_found() -> None:
+    form = "<enum>Qt::Orientation::Vertical</enum><set>Qt::A|Qt::B</set><enum>Qt::Vertical</enum>"
+    assert scoped_enums(form) == ["Qt::Orientation::Vertical"]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("XAILib/") or name.endswith("/logic.py")])
