@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-FOR = ("#cf5f00", "#ff9526", "#ffe2b5")
-"""From weak to strong, for positive values: what speaks for the label."""
-AGAINST = ("#1261d6", "#2fa4ff", "#bfe9ff")
+FOR = ("#a83c00", "#e87800", "#ffb81c")
+"""From weak to strong, for positive values: what speaks for the label. Not up to white, which is a FLAIR lesion."""
+AGAINST = ("#1446c8", "#2f86f5", "#62c0ff")
 """From weak to strong, for negative values: what speaks against it."""
-LESIONS = "#7dff8a"
-EXPLAINED = "#ff7ad9"
-"""Outlines; chosen to differ from both sides of the map for colour-blind readers too."""
+LESIONS = "#b5ffa6"
+EXPLAINED = "#bf4dac"
+"""Outlines; they differ from both sides of the map and from each other for colour-blind readers too."""
 
 SIZE = 256
 """Entries of a table; slice views map the window to 0 … 255 first."""

@@ -9,7 +9,7 @@ import qt
 
 from .lesions import Lesion
 
-COLUMNS = ("Lesion", "Volume ml", "Probability", "Relevance inside", "… and near")
+COLUMNS = ("Lesion", "Volume", "Probability", "Relevance in", "… and near")
 HINTS = (
     "Number of the lesion in this result.",
     "Volume of the lesion.",
@@ -51,19 +51,20 @@ class LesionTable:
         if lesions == self._lesions:
             return
         before = self.chosen
+        explained = [lesion for lesion in lesions if lesion.explained]
+        explained = explained if len(explained) == 1 < len(lesions) else []
         self._lesions = lesions
         self.table.blockSignals(True)
         self.table.clearContents()
         self.table.rowCount = len(lesions)
         for row, lesion in enumerate(lesions):
-            for column, text in enumerate(_texts(lesion)):
+            for column, text in enumerate(_texts(lesion, lesion in explained)):
                 item = qt.QTableWidgetItem(text)
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 self.table.setItem(row, column, item)
-        rows = [row for row, lesion in enumerate(lesions) if before is not None and lesion.centre == before.centre]
-        explained = [row for row, lesion in enumerate(lesions) if lesion.explained]
-        if rows or len(explained) == 1:
-            self.table.selectRow((rows or explained)[0])
+        chosen = explained or [lesion for lesion in lesions if before is not None and lesion.centre == before.centre]
+        if chosen:
+            self.table.selectRow(lesions.index(chosen[0]))
         else:
             self.table.setCurrentItem(None)
         self.table.resizeColumnsToContents()
@@ -90,10 +91,10 @@ class LesionTable:
             listener(self._lesions[row])
 
 
-def _texts(lesion: Lesion) -> tuple[str, ...]:
+def _texts(lesion: Lesion, marked: bool) -> tuple[str, ...]:
     return (
-        f"{lesion.number}{' ●' if lesion.explained else ''}",
-        f"{lesion.volume:.3g}",
+        f"{'▸ ' if marked else ''}{lesion.number}",
+        f"{lesion.volume:.2f} ml",
         *(_percent(value) for value in (lesion.probability, lesion.inside, lesion.near)),
     )
 

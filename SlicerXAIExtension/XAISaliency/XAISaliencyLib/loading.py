@@ -43,15 +43,15 @@ def load(scene: Any, result: Result, source: Any, threshold: float, opacity: flo
         own_source = source is None
         if own_source:
             source = _add_image(scene, files, kinds)
-        title = f"{source.GetName()}: {title_of(result.document)}" if source else title_of(result.document)
+        title = f"{source.GetName()} - {title_of(result.document)}" if source else title_of(result.document)
         node = add_result_node(scene, dict(result.document), scene.GenerateUniqueName(title))
         node.threshold, node.opacity = threshold, opacity
-        saliency.SetName(f"{node.node.GetName()} – saliency")
+        saliency.SetName(f"{node.node.GetName()} - saliency")
         saliency = scene.AddNode(saliency)
         colours, _ = add_display(scene, saliency, threshold)
         segmentation = None
         if labelmaps:
-            segmentation = add_segmentation(scene, labelmaps, f"{node.node.GetName()} – lesions")
+            segmentation = add_segmentation(scene, labelmaps, f"{node.node.GetName()} - lesions")
         node.refer(source, saliency, colours, segmentation, own_source)
         return node
 

@@ -9,7 +9,7 @@ import slicer
 
 MODULE = "XAISaliency"
 DEFAULT_THRESHOLD = 0.15
-DEFAULT_OPACITY = 0.8
+DEFAULT_OPACITY = 0.6
 
 _SERVER, _STUDY, _MODEL, _PARAMETERS = "server", "study", "model", "parameters"
 _THRESHOLD, _OPACITY = "threshold", "opacity"

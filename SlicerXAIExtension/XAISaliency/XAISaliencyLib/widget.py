@@ -59,6 +59,7 @@ class SaliencyPanel:
         self.root = slicer.util.loadUI(ui_file)
         self.ui = slicer.util.childWidgetVariables(self.root)
         self.ui.researchNote.text = f"<small>{RESEARCH_USE}</small>"
+        self.ui.checksSection.collapsed = True
         self.logic = SaliencyLogic()
         self._tasks = Tasks()
         self._job: Job | None = None
