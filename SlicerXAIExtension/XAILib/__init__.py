@@ -1,0 +1,1 @@
+"""What the Slicer modules share: speaking to the explain server over HTTP. Needs neither Slicer nor Qt."""

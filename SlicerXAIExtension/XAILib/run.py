@@ -1,0 +1,156 @@
+"""One explanation from beginning to end: send, submit, wait, fetch; and really stop it when the user says so."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from .client import Client, OnProgress
+from .errors import ServerError, Stopped
+from .job import Job
+from .result import Result
+
+POLL_SECONDS = 0.3
+LOST_SECONDS = 10.0
+"""How long a server may be away before the job is given up: a network may fail for a moment, a server may restart."""
+SENT, COMPUTED = 0.15, 0.9
+"""Shares of the progress after which an image is sent and a result computed."""
+
+
+def run_explanation(
+    client: Client,
+    method: str,
+    source: Mapping[str, Any],
+    model: str | None,
+    parameters: Mapping[str, Any],
+    stop: Event,
+    progress: OnProgress,
+) -> Result:
+    """Explain an image. Blocks, so call it in a thread (see `background`).
+
+    Args:
+        source: {"image": id} of the datastore, {"session": id} of an uploaded image, or {"files": [path, …]}. With both
+            a session and files, the files are sent when the server has forgotten the session. The session of sent
+            files is the result's `image_id`.
+        stop: when it is set, the job is stopped on the server and `Stopped` raised, within about two seconds.
+        progress: called in this thread.
+
+    Raises:
+        Stopped: the job has been stopped on the server, and an image that was sent for it removed.
+        ServerError: in words.
+    """
+    files = [Path(path) for path in source.get("files", ())]
+    if not files or "session" in source:
+        named = {key: value for key, value in source.items() if key != "files"}
+        try:
+            return _explained(client, method, named, model, parameters, stop, progress, 0.0)
+        except ServerError as error:
+            if not (files and error.status == 404 and error.kind == "refused"):
+                raise
+    session = client.upload(files, stop, _part(progress, 0.0, SENT))
+    try:
+        return _explained(client, method, {"session": session}, model, parameters, stop, progress, SENT)
+    except BaseException:
+        with contextlib.suppress(ServerError):  # what went wrong before matters more; the server removes it by itself
+            client.remove_session(session)
+        raise
+
+
+def _explained(
+    client: Client,
+    method: str,
+    source: Mapping[str, Any],
+    model: str | None,
+    parameters: Mapping[str, Any],
+    stop: Event,
+    progress: OnProgress,
+    start: float,
+) -> Result:
+    progress(start, "Asking the server", None)
+    job = client.submit(method, source, model, parameters, stop)
+    try:
+        _wait(client, job, stop, _part(progress, start, COMPUTED))
+    except Stopped:
+        _stop_job(client, job.id)
+        raise
+    return client.result(job.id, stop, _part(progress, COMPUTED, 1.0))
+
+
+def _wait(client: Client, job: Job, stop: Event, progress: OnProgress) -> None:
+    """Until the job is done. Raises `ServerError` when it ends otherwise."""
+    answered = time.monotonic()
+    while job.active:
+        progress(
+            job.fraction, "Waiting for other jobs of the server" if job.state == "queued" else job.message, job.eta
+        )
+        if stop.wait(POLL_SECONDS):
+            raise Stopped
+        try:
+            job = client.job(job.id, stop)
+            answered = time.monotonic()
+        except ServerError as error:
+            if error.status is not None and error.status < 500:
+                raise _gone(error, job.id) from error
+            if time.monotonic() - answered > LOST_SECONDS:
+                raise _lost(error, job.id) from error
+            progress(job.fraction, "The server does not answer; trying again", None)
+    _check_end(job)
+
+
+def _check_end(job: Job) -> None:
+    if job.state == "done":
+        return
+    if job.state == "cancelled":
+        msg = "Somebody else cancelled this explanation on the server; run it again if you still need it."
+        raise ServerError(msg, "refused")
+    if job.state == "interrupted":
+        raise ServerError("The server was stopped while it worked on this; run it again.", "server_fault")
+    detail = (job.error.detail if job.error else job.message).rstrip(".")
+    if job.error is not None and job.error.status < 500:
+        raise ServerError(f"The server cannot explain this: {detail}.", "refused", job.error.status)
+    msg = f"The server failed: {detail}. Run it again; if it stays, tell whoever runs the server."
+    raise ServerError(msg, "server_fault", job.error.status if job.error else None)
+
+
+def _gone(error: ServerError, identifier: str) -> ServerError:
+    if error.status == 404:
+        msg = (
+            f"The server does not know this explanation any more (job {identifier}): somebody removed it. Run it again."
+        )
+        return ServerError(msg, "refused", 404)
+    return error
+
+
+def _lost(error: ServerError, identifier: str) -> ServerError:
+    msg = (
+        f"The connection to the server was lost while it worked, and it may still be working on it (job {identifier}). "
+        "Connect again when it is back and run the same once more: a result that was finished comes back at once. "
+        f"The server's list of jobs, at /explain/jobs, shows what became of it. ({error.message})"
+    )
+    return ServerError(msg, error.kind, error.status)
+
+
+def _stop_job(client: Client, identifier: str) -> None:
+    try:
+        client.cancel(identifier)
+    except ServerError as error:
+        if error.status == 404:  # somebody else was quicker
+            return
+        msg = (
+            f"Stopped here, but the server did not confirm it and may still be working (job {identifier}; its list is "
+            f"at /explain/jobs). {error.message}"
+        )
+        raise ServerError(msg, error.kind, error.status) from error
+
+
+def _part(progress: OnProgress, start: float, end: float) -> OnProgress:
+    """Progress of a step as progress of the whole."""
+
+    def within(fraction: float, message: str, eta: float | None) -> None:
+        progress(start + (end - start) * fraction, message, eta)
+
+    return within
