@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from slicerxai.data.case import Case
 from slicerxai.data.io import write_volume
 from slicerxai.data.volume import Volume
 from slicerxai.settings import settings
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
@@ -71,6 +74,16 @@ def in_tiny_home(tiny_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     settings.cache_clear()
     yield tiny_home
     settings.cache_clear()
+
+
+@pytest.fixture
+def cohort_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small method of cohorts of the tests is registered in this process."""
+    from cohort_method import ENTRY
+
+    from slicerxai.explain.registry import METHODS
+
+    monkeypatch.setitem(METHODS, ENTRY.name, ENTRY)
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SLICERXAI_")
 
     home: Path = Field(default=Path.home() / ".slicerxai", description="Trained models, jobs and results.")
+    cohorts: Path | None = Field(
+        default=None, description="Folder whose subfolders are the server's cohorts; HOME/cohorts when it is not set."
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where networks run.")
     threads: int = Field(default=min(2, os.cpu_count() or 1), ge=1, description="CPU threads of one computing process.")
     workers: int = Field(default=2, ge=1, description="Warm worker processes of the server.")
@@ -33,6 +36,10 @@ class Settings(BaseSettings):
     @property
     def jobs(self) -> Path:
         return self.home / "jobs"
+
+    @property
+    def cohorts_folder(self) -> Path:
+        return self.cohorts or self.home / "cohorts"
 
 
 @lru_cache(maxsize=1)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +13,12 @@ from slicerxai.cli.options import given, options
 from slicerxai.cli.progress import progress_bar
 from slicerxai.cli.scans import images_by_modality, scan_name
 from slicerxai.explain import registry
-from slicerxai.explain.contract import Explanation
+from slicerxai.explain.contract import ExplainParameters, Explanation, Subject
 from slicerxai.parameters import validate_parameters
 from slicerxai.settings import settings
+
+if TYPE_CHECKING:
+    from slicerxai.data.cohort import Cohort
 
 
 class ExplainGroup(click.Group):
@@ -26,19 +30,22 @@ class ExplainGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in registry.METHODS:
             return None
+        entry = registry.entry(cmd_name)
         parameters = registry.parameters_class(cmd_name)
 
-        def explain(images: tuple[str, ...], out: Path, model: str | None, as_json: bool, **values: Any) -> None:
-            _explain(cmd_name, images, out, model, as_json, given(values, parameters))
+        def explain(out: Path, model: str | None, as_json: bool, **values: Any) -> None:
+            chosen = validate_parameters(parameters, given(values, parameters), cmd_name)
+            source = values["images"] if entry.subject == "case" else values["cohort"]
+            explanation = _explain(cmd_name, source, chosen, out, model)
+            _write(explanation, out)
+            _say(explanation, out, as_json)
 
         return click.Command(
             cmd_name,
             callback=explain,
-            help=f"{registry.entry(cmd_name).summary}\n\nWrites overlays, explanation.json and report.html into OUT.",
+            help=f"{entry.summary}\n\nWrites overlays, explanation.json and report.html into OUT.",
             params=[
-                click.Option(
-                    ["--image", "images"], multiple=True, required=True, metavar="[MODALITY=]PATH", help="The scan."
-                ),
+                SOURCES[entry.subject](),
                 click.Option(["--out"], type=click.Path(path_type=Path), required=True, help="Folder for the result."),
                 click.Option(["--model"], help="Name of a trained model; not needed when there is just one."),
                 click.Option(["--json", "as_json"], is_flag=True, help="Print metrics, checks and verdict as JSON."),
@@ -47,30 +54,65 @@ class ExplainGroup(click.Group):
         )
 
 
+def _image_option() -> click.Option:
+    return click.Option(
+        ["--image", "images"], multiple=True, required=True, metavar="[MODALITY=]PATH", help="The scan."
+    )
+
+
+def _cohort_option() -> click.Option:
+    return click.Option(
+        ["--cohort"],
+        type=click.Path(path_type=Path),
+        required=True,
+        help="The cohort: MSSEG2016, BIDS, or a folder with a CSV.",
+    )
+
+
+SOURCES: dict[Subject, Callable[[], click.Option]] = {"case": _image_option, "cohort": _cohort_option}
+
+
 @click.group("explain", cls=ExplainGroup)
 def command() -> None:
     """Explain a prediction; one subcommand for each method."""
 
 
 def _explain(
-    method: str, images: tuple[str, ...], out: Path, model: str | None, as_json: bool, values: dict[str, Any]
-) -> None:
-    parameters = validate_parameters(registry.parameters_class(method), values, method)
+    method: str, source: tuple[str, ...] | Path, parameters: ExplainParameters, out: Path, model: str | None
+) -> Explanation:
+    """Explain the images, or the cohort of a folder; everything that can be checked quickly is checked first."""
     from slicerxai import runtime
     from slicerxai.models.store import ModelStore
 
     store = ModelStore(settings().models)
     name = store.resolve(model)
-    paths = images_by_modality(images, store.describe(name)["channels"])
+    channels = store.describe(name)["channels"]
+    if isinstance(source, Path):
+        cohort = _read_cohort(source, channels, parameters)
+    else:
+        paths = images_by_modality(source, channels)
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "explanation.json").is_file())):
         raise click.UsageError(f"{out} holds something else; give a new folder or one with an earlier explanation")
     runtime.configure()
-    from slicerxai.explain.run import run
+    from slicerxai.explain.run import run, run_cohort
 
     with progress_bar(f"explain {method}") as progress:
         loaded = store.load(name, runtime.device())
-        explanation = run(method, parameters, loaded, scan_name(next(iter(paths.values()))), paths, progress)
-    _write(explanation, out)
+        if isinstance(source, Path):
+            return run_cohort(method, parameters, loaded, cohort, progress)
+        return run(method, parameters, loaded, scan_name(next(iter(paths.values()))), paths, progress)
+
+
+def _read_cohort(folder: Path, channels: Sequence[str], parameters: ExplainParameters) -> Cohort:
+    from slicerxai.data.readers import read_cohort
+    from slicerxai.explain.inputs import check_environments, readable
+
+    cohort = readable(read_cohort(folder), channels)
+    check_environments(parameters, cohort)
+    return cohort
+
+
+def _say(explanation: Explanation, out: Path, as_json: bool) -> None:
     if as_json:
         shown = {"image_id", "method", "parameters", "metrics", "checks", "flags", "tables", "provenance"}
         content = json.loads((out / "explanation.json").read_text())

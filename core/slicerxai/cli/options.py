@@ -13,6 +13,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from slicerxai.cli.environments import environment, environment_options, rater_of
+from slicerxai.data.cohort import Environment
+
+UNIONS = (Union, types.UnionType)
+
 
 class CommaSeparated(click.ParamType):
     """Values separated by commas, such as `FLAIR,T1`."""
@@ -24,18 +29,31 @@ class CommaSeparated(click.ParamType):
 
 
 def options(model: type[BaseModel]) -> list[click.Parameter]:
-    """One option for each field. A value that is not given is absent, so that the model's own default holds.
+    """The options of each field. A value that is not given is absent, so that the model's own default holds.
 
-    Fields that hold a mapping have no command-line form and keep their default.
+    Fields that hold a mapping have no command-line form and keep their default; an `Environment` has two options.
     """
-    return [
-        _option(name, field) for name, field in model.model_fields.items() if get_origin(field.annotation) is not dict
-    ]
+    found: list[click.Parameter] = []
+    for name, field in model.model_fields.items():
+        if _is_environment(field.annotation):
+            found += environment_options(name, (field.description or "").strip())
+        elif get_origin(field.annotation) is not dict:
+            found.append(_option(name, field))
+    return found
 
 
 def given(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """The parameters that the user typed."""
-    return {name: values[name] for name in model.model_fields if values.get(name) is not None}
+    found = dict(values)
+    for name, field in model.model_fields.items():
+        if _is_environment(field.annotation):
+            found[name] = environment(name, values[name], values[rater_of(name)])
+    return {name: found[name] for name in model.model_fields if found.get(name) is not None}
+
+
+def _is_environment(annotation: Any) -> bool:
+    """Whether it is `Environment` or `Environment | None`."""
+    return Environment in {annotation, *(get_args(annotation) if get_origin(annotation) in UNIONS else ())}
 
 
 def _option(name: str, field: FieldInfo) -> click.Option:
@@ -60,7 +78,7 @@ def _click_type(annotation: Any) -> tuple[Any, int]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _click_type(arguments[0])
-    if origin in {Union, types.UnionType} and len(arguments) == 2 and type(None) in arguments:
+    if origin in UNIONS and len(arguments) == 2 and type(None) in arguments:
         return _click_type(next(argument for argument in arguments if argument is not type(None)))
     if origin is Literal:
         return click.Choice([str(argument) for argument in arguments]), 1

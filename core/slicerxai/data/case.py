@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from slicerxai.data.io import read_volume
-from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
+
+if TYPE_CHECKING:
+    from slicerxai.data.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,20 @@ class Case:
 
     def image(self, modality: str) -> Volume:
         """Read one modality. Raises `InputError` when the case has none of that name or the file is unusable."""
-        return read_volume(self._path(self.images, modality, "modality"))
+        return _read(self._path(self.images, modality, "modality"))
 
     def mask(self, rater: str) -> Volume:
         """Read one rater's mask. Raises `InputError` when the case has none of that name or the file is unusable."""
-        return read_volume(self._path(self.masks, rater, "rater"))
+        return _read(self._path(self.masks, rater, "rater"))
 
     def _path(self, paths: Mapping[str, Path], key: str, what: str) -> Path:
         if key not in paths:
             msg = f"case {self.id!r} has no {what} {key!r}; it has {', '.join(sorted(paths)) or 'none'}"
             raise InputError(msg)
         return paths[key]
+
+
+def _read(path: Path) -> Volume:
+    from slicerxai.data.io import read_volume  # the readers take long to import, and selecting cases needs none
+
+    return read_volume(path)

@@ -13,14 +13,17 @@ from slicerxai.errors import InputError, NotFoundError
 
 
 class OneOf(BaseModel):
-    """A metadata value is one of these."""
+    """A metadata value is one of these. Text that reads as the number of a numeric column counts as that number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     values: Annotated[tuple[str | float, ...], Field(min_length=1)]
 
     def holds(self, value: str | float) -> bool:
-        return value in self.values
+        return value in self.values or (not isinstance(value, str) and value in map(_number, self.values))
+
+    def __str__(self) -> str:
+        return f"is {' or '.join(map(_shown, self.values))}"
 
 
 class Between(BaseModel):
@@ -46,6 +49,11 @@ class Between(BaseModel):
             return False
         return (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum)
 
+    def __str__(self) -> str:
+        if self.minimum is not None and self.maximum is not None:
+            return f"is from {self.minimum:g} to {self.maximum:g}"
+        return f"is at least {self.minimum:g}" if self.minimum is not None else f"is at most {self.maximum:g}"
+
 
 class Environment(BaseModel):
     """A selection of cases, and the rater whose masks count as the truth there; not a copy of data.
@@ -61,6 +69,10 @@ class Environment(BaseModel):
     def holds(self, case: Case) -> bool:
         """Whether the case meets every condition; a case without the key does not."""
         return all(key in case.metadata and test.holds(case.metadata[key]) for key, test in self.where.items())
+
+    def __str__(self) -> str:
+        conditions = [f"{key} {test}" for key, test in self.where.items()]
+        return f"{', '.join(conditions) or 'all cases'}; masks of rater {self.rater}"
 
 
 @dataclass(frozen=True)
@@ -124,12 +136,23 @@ class Cohort:
     def _nothing(self, environment: Environment) -> str:
         """Why nothing was selected: the values that there are."""
         seen = {
-            key: _listed(sorted({str(case.metadata[key]) for case in self.cases if key in case.metadata}))
+            key: _listed(sorted({_shown(case.metadata[key]) for case in self.cases if key in case.metadata}))
             for key in environment.where
         }
         present = "; ".join(f"{key} is one of {values}" for key, values in seen.items())
         rater = f"rater {environment.rater!r}"
-        return f"{environment.model_dump_json(exclude_none=True)} selects no case of {self.name!r} ({rater}; {present})"
+        return f"{str(environment)!r} selects no case of cohort {self.name!r} ({rater}; {present})"
+
+
+def _number(value: str | float) -> float | None:
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _shown(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _listed(names: tuple[str, ...] | list[str], limit: int = 20) -> str:

@@ -1,4 +1,7 @@
-"""The one contract of all methods: an `Explainer` turns `Inputs` and `ExplainParameters` into an `Explanation`."""
+"""The one contract of all methods: an `Explainer` turns inputs and `ExplainParameters` into an `Explanation`.
+
+A method explains a model on one case (`Inputs`) or on a cohort (`CohortInputs`).
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,11 @@ from slicerxai.data.volume import Volume
 from slicerxai.progress import Progress
 
 if TYPE_CHECKING:
+    from slicerxai.data.cohort import Cohort
     from slicerxai.models.protocols import Model
 
 Verdict = Literal["reliable", "caution", "unreliable"]
+Subject = Literal["case", "cohort"]
 OverlayKind = Literal["image", "labelmap", "probability", "saliency", "counterfactual", "difference"]
 VERDICTS: tuple[Verdict, ...] = ("reliable", "caution", "unreliable")
 """From best to worst."""
@@ -31,7 +36,7 @@ class ExplainParameters(BaseModel):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a method explains.
+    """What a method of cases explains.
 
     Attributes:
         image_id: the datastore id, session id or file name of the case, for provenance and display.
@@ -42,6 +47,24 @@ class Inputs:
 
     image_id: str
     images: Mapping[str, Volume]
+    digests: Mapping[str, str]
+    model: Model
+
+
+@dataclass(frozen=True)
+class CohortInputs:
+    """What a method of cohorts explains.
+
+    Attributes:
+        cohort_id: the cohort's name, for provenance and display.
+        cohort: its cases with the model's modalities and all masks; other images are left out. Voxels are read when
+            asked for. A case may lack a modality or a mask.
+        digests: SHA-256 of each of these files, as "CASE/MODALITY" or "CASE/mask-RATER", and of "metadata".
+        model: the loaded model that is explained.
+    """
+
+    cohort_id: str
+    cohort: Cohort
     digests: Mapping[str, str]
     model: Model
 
@@ -82,7 +105,10 @@ class Provenance(BaseModel):
     package_version: str
     model: str
     model_digest: str
-    inputs: dict[str, str] = Field(description="SHA-256 of every input, by image id and modality.")
+    inputs: dict[str, str] = Field(
+        description="SHA-256 of every input: ID/MODALITY of a case; COHORT/CASE/MODALITY, COHORT/CASE/mask-RATER and "
+        "COHORT/metadata of a cohort."
+    )
     versions: dict[str, str] = Field(default_factory=dict, description="Versions of the libraries that computed it.")
     device: str = "cpu"
     threads: int = 1
@@ -114,7 +140,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Plain data: everything that a viewer, a report or another program needs of a result."""
+    """Plain data: everything that a viewer, a report or another program needs of a result.
+
+    Attributes:
+        image_id: what was explained: the id of the case or the name of the cohort.
+    """
 
     method: str
     parameters: dict[str, Any]
@@ -135,23 +165,26 @@ class Explanation:
         return max((check.verdict for check in self.checks), key=VERDICTS.index)
 
 
+I = TypeVar("I", Inputs, CohortInputs)  # noqa: E741
 P = TypeVar("P", bound=ExplainParameters)
 
 
-class Explainer(ABC, Generic[P]):
+class Explainer(ABC, Generic[I, P]):
     """One small class per method.
 
     Attributes:
+        subject: what `explain` gets: `Inputs` of a "case" or `CohortInputs` of a "cohort".
         name: as in `slicerxai explain NAME` and `POST /explain/NAME`.
         title, summary: for people.
         Parameters: the pydantic model of its parameters.
     """
 
+    subject: ClassVar[Subject]
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
     Parameters: ClassVar[type[ExplainParameters]]
 
     @abstractmethod
-    def explain(self, inputs: Inputs, parameters: P, progress: Progress) -> Explanation:
+    def explain(self, inputs: I, parameters: P, progress: Progress) -> Explanation:
         """Compute the explanation. Raises `InputError` for bad input and `Cancelled` through `progress`."""

@@ -1,4 +1,4 @@
-"""One picture of an explanation, for a README or a message: three planes with outlines and map."""
+"""One picture of an explanation, for a README or a message: three planes with outlines and map, or a figure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from slicerxai.explain.colours import Heat, colour_bar, png
 from slicerxai.explain.contract import Explanation, Verdict
 from slicerxai.explain.numbers import number
-from slicerxai.explain.slices import PLANES, Scene, font, pick, render_panel, scenes
+from slicerxai.explain.slices import PLANES, Scene, font, pick, render_panel, scenes, shown_name
 
 BACKGROUND, TEXT, SOFT = "#101317", "#e8ebef", "#a9b3bf"
 TONES: dict[Verdict, tuple[str, str]] = {
@@ -18,6 +18,8 @@ TONES: dict[Verdict, tuple[str, str]] = {
     "unreliable": ("#ff8a5c", "✕ Unreliable"),
 }
 GAP, HEAD, FOOT = 10, 64, 62
+LINE, METRICS = 26, 12
+"""Height of a line of measurements, and how many are shown."""
 
 
 def overview(explanation: Explanation, longest: int = 400) -> bytes:
@@ -26,10 +28,10 @@ def overview(explanation: Explanation, longest: int = 400) -> bytes:
     Args:
         longest: pixels along the longer side of the largest plane.
 
-    An explanation without an image gives a picture of its name and verdict alone.
+    Without an image it is the first figure, without one the measurements.
     """
     shown = scenes(explanation)[:1]
-    grid = _grid(shown[0], longest) if shown else []
+    grid = _grid(shown[0], longest) if shown else [[_instead_of_slices(explanation, 3 * longest)]]
     widths = [max(column) for column in zip(*([panel.width for panel in row] for row in grid), strict=True)]
     heights = [max(panel.height for panel in row) for row in grid]
     width = max(sum(widths) + GAP * (len(widths) + 1), 760)
@@ -57,6 +59,22 @@ def _grid(scene: Scene, longest: int) -> list[list[Image.Image]]:
         [render_panel(scene, at, outlines=outlines, heat=heat, longest=longest) for at in slices]
         for outlines, heat in rows
     ]
+
+
+def _instead_of_slices(explanation: Explanation, widest: int) -> Image.Image:
+    if explanation.figures:
+        figure = Image.open(io.BytesIO(next(iter(explanation.figures.values())).png)).convert("RGBA")
+        figure.thumbnail((widest, widest))
+        panel = Image.new("RGB", figure.size, "white")
+        panel.paste(figure, mask=figure.getchannel("A"))
+        return panel
+    lines = [(shown_name(name), number(value)) for name, value in explanation.metrics.items()][:METRICS]
+    panel = Image.new("RGB", (760 - 2 * GAP, LINE * len(lines) + GAP), BACKGROUND)
+    draw = ImageDraw.Draw(panel)
+    for index, (name, value) in enumerate(lines):
+        draw.text((GAP, LINE * index), name, fill=SOFT, font=font(15))
+        draw.text((panel.width - GAP, LINE * index), value, fill=TEXT, font=font(15, bold=True), anchor="ra")
+    return panel
 
 
 def _draw_head(canvas: Image.Image, explanation: Explanation) -> None:

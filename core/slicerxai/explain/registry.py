@@ -7,14 +7,17 @@ from importlib import import_module
 from typing import Any
 
 from slicerxai.errors import NotFoundError
-from slicerxai.explain.contract import Explainer, ExplainParameters
+from slicerxai.explain.contract import Explainer, ExplainParameters, Subject
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a method lives: `module:Class` of its parameters (light) and of its explainer (imports torch)."""
+    """What a method explains, and where it lives: `module:Class` of its parameters (light) and of its explainer
+    (imports torch).
+    """
 
     name: str
+    subject: Subject
     title: str
     summary: str
     parameters: str
@@ -26,6 +29,7 @@ METHODS: dict[str, Entry] = {
     for entry in [
         Entry(
             name="saliency",
+            subject="case",
             title="Saliency",
             summary="Which voxels made the model call this a lesion (whole prediction or one lesion).",
             parameters="slicerxai.explain.saliency_parameters:SaliencyParameters",
@@ -49,9 +53,9 @@ def parameters_class(name: str) -> type[ExplainParameters]:
     return loaded
 
 
-def explainer(name: str) -> Explainer[ExplainParameters]:
+def explainer(name: str) -> Explainer[Any, ExplainParameters]:
     """A new explainer of a method."""
-    loaded: type[Explainer[ExplainParameters]] = _load(entry(name).explainer)
+    loaded: type[Explainer[Any, ExplainParameters]] = _load(entry(name).explainer)
     return loaded()
 
 

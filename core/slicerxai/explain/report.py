@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
+from pydantic.fields import FieldInfo
 
+from slicerxai.data.cohort import Environment as Selection
 from slicerxai.explain import registry
 from slicerxai.explain.colours import colour_bar
 from slicerxai.explain.contract import VERDICTS, Check, Explanation, Verdict
@@ -22,6 +25,8 @@ MAX_PICTURE_BYTES = 2_700_000
 """Of all slices together, before base64 adds a third: the page stays within about 4 MB."""
 PANEL_SIZES = (460, 380, 300, 220, 150)
 MAX_SCENES = 4
+LISTED_INPUTS = 12
+"""More input files than these are folded away."""
 
 VERDICT_WORDS: dict[Verdict, tuple[str, str, str]] = {
     "reliable": ("✓", "Reliable", "Every self-check of this result passed."),
@@ -67,6 +72,8 @@ def render(explanation: Explanation) -> str:
     return _template().render(
         explanation=explanation,
         title=entry.title if entry else explanation.method,
+        of_cohort=entry is not None and entry.subject == "cohort",
+        listed_inputs=LISTED_INPUTS,
         summary=entry.summary if entry else None,
         symbol=symbol,
         word=word,
@@ -151,11 +158,19 @@ def _parameters(explanation: Explanation) -> list[tuple[str, str, str]]:
     return [
         (
             name,
-            "default" if value is None else number(value),
+            "default" if value is None else _shown_parameter(value, fields.get(name)),
             (fields[name].description or "") if name in fields else "",
         )
         for name, value in explanation.parameters.items()
     ]
+
+
+def _shown_parameter(value: Any, field: FieldInfo | None) -> str:
+    if field is not None and isinstance(value, dict) and Selection in (field.annotation, *get_args(field.annotation)):
+        return str(Selection.model_validate(value))
+    if isinstance(value, list | tuple) and not any(isinstance(item, dict | list | tuple) for item in value):
+        return ", ".join(map(number, value)) or "none"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else number(value)
 
 
 def _digest(value: str) -> Markup:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,26 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slicerxai import __version__
+from slicerxai.errors import ConflictError
 from slicerxai.explain import registry
-from slicerxai.explain.contract import ExplainParameters, Explanation, Inputs, Provenance
+from slicerxai.explain.contract import CohortInputs, ExplainParameters, Explanation, Inputs, Provenance
+from slicerxai.explain.inputs import changed, check_environments, cohort_digests, file_digest, readable
 from slicerxai.parameters import validate_parameters
-from slicerxai.progress import Progress, silent
+from slicerxai.progress import Progress, part, silent
 
 if TYPE_CHECKING:
+    from slicerxai.data.cohort import Cohort
     from slicerxai.models.protocols import Model
 
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
+CHECKING = 0.02
+"""Share of a cohort's progress that the digests of its files take."""
 
 
 def parse_parameters(method: str, values: Mapping[str, Any]) -> ExplainParameters:
     """Validated parameters of a method. Raises `InputError` that names every bad field and what is accepted."""
     return validate_parameters(registry.parameters_class(method), values, method)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def run(
@@ -47,8 +45,6 @@ def run(
     Args:
         paths: image file of each modality, such as {"FLAIR": Path("flair.nii.gz")}.
     """
-    import torch
-
     from slicerxai.data.io import read_volume
 
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -59,18 +55,55 @@ def run(
         digests={modality: file_digest(path) for modality, path in paths.items()},
         model=model,
     )
+    explanation = _explain(method, inputs, parameters, progress)
+    provenance = _provenance(model, image_id, inputs.digests, started, clock)
+    progress(1.0, "done")
+    return replace(explanation, provenance=provenance)
+
+
+def run_cohort(
+    method: str, parameters: ExplainParameters, model: Model, cohort: Cohort, progress: Progress = silent
+) -> Explanation:
+    """Explain a model on a cohort.
+
+    Raises:
+        InputError: the cohort lacks what the model needs, or an environment among the parameters selects nothing.
+        ConflictError: a file changed meanwhile.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    cohort = readable(cohort, model.info.channels)
+    check_environments(parameters, cohort)
+    digests = cohort_digests(cohort, part(progress, 0.0, CHECKING))
+    inputs = CohortInputs(cohort_id=cohort.name, cohort=cohort, digests=digests, model=model)
+    explanation = _explain(method, inputs, parameters, part(progress, CHECKING, 1.0))
+    if names := changed(digests, cohort_digests(cohort)):
+        msg = f"files of cohort {cohort.name!r} changed while it was read: {', '.join(names[:5])}; explain it again"
+        raise ConflictError(msg)
+    provenance = _provenance(model, cohort.name, digests, started, clock)
+    progress(1.0, "done")
+    return replace(explanation, provenance=provenance)
+
+
+def _explain(
+    method: str, inputs: Inputs | CohortInputs, parameters: ExplainParameters, progress: Progress
+) -> Explanation:
+    import torch
+
     torch.manual_seed(parameters.seed)
-    explanation = registry.explainer(method).explain(inputs, parameters, progress)
-    provenance = Provenance(
+    return registry.explainer(method).explain(inputs, parameters, progress)
+
+
+def _provenance(model: Model, name: str, digests: Mapping[str, str], started: datetime, clock: float) -> Provenance:
+    import torch
+
+    return Provenance(
         package_version=__version__,
         model=model.info.name,
         model_digest=model.info.digest,
-        inputs={f"{image_id}/{modality}": digest for modality, digest in inputs.digests.items()},
+        inputs={f"{name}/{key}": digest for key, digest in digests.items()},
         versions={library: version(library) for library in LIBRARIES},
         device=str(model.device),
         threads=torch.get_num_threads(),
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - clock, 3),
     )
-    progress(1.0, "done")
-    return replace(explanation, provenance=provenance)

@@ -14,7 +14,7 @@ from torch import Tensor
 from slicerxai.data.lesions import Lesion, find_lesions, label_lesions, nearest_lesion
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
-from slicerxai.explain.contract import Check, Explainer, Explanation, Flag, Inputs, Overlay, Table
+from slicerxai.explain.contract import Check, Explainer, Explanation, Flag, Inputs, Overlay, Subject, Table
 from slicerxai.explain.saliency_parameters import SaliencyParameters
 from slicerxai.models.protocols import Classifier, Prepared, Segmentation, Segmenter
 from slicerxai.progress import Progress, part
@@ -72,7 +72,7 @@ class _Case:
         return "whole prediction" if self.chosen is None else f"lesion {self.chosen}"
 
 
-class SaliencyExplainer(Explainer[SaliencyParameters]):
+class SaliencyExplainer(Explainer[Inputs, SaliencyParameters]):
     """Which voxels made the model decide as it did.
 
     Segmenters: the explained number T is the mean over the lesion voxels of the blended logit margin, label minus
@@ -80,6 +80,7 @@ class SaliencyExplainer(Explainer[SaliencyParameters]):
     logit per mm³: their integral over the image is what the method distributes of T, whatever the voxel size.
     """
 
+    subject: ClassVar[Subject] = "case"
     name: ClassVar[str] = "saliency"
     title: ClassVar[str] = "Saliency"
     summary: ClassVar[str] = "Which voxels made the model call this a lesion (whole prediction or one lesion)."

@@ -17,10 +17,19 @@ from slicerxai.errors import ConflictError, InputError, NotFoundError
 from slicerxai.explain import registry
 from slicerxai.explain.multipart import encode_folder
 from slicerxai.models.store import ModelStore
+from slicerxai.server.cohorts import Cohorts, server_cohorts
 from slicerxai.server.jobs import Job
 from slicerxai.server.pool import Pool, shared_pool
 from slicerxai.server.problems import problem_response
-from slicerxai.server.schemas import Catalogue, ExplainRequest, JobView, MethodView, ModelView
+from slicerxai.server.schemas import (
+    SOURCES,
+    Catalogue,
+    CohortsView,
+    ExplainRequest,
+    JobView,
+    MethodView,
+    ModelView,
+)
 from slicerxai.server.sources import Sources, monai_label_sources
 
 LISTED_JOBS = 200
@@ -28,6 +37,7 @@ DISCONNECT_SECONDS = 1.0
 
 PoolOf = Annotated[Pool, Depends(shared_pool)]
 SourcesOf = Annotated[Sources, Depends(monai_label_sources)]
+CohortsOf = Annotated[Cohorts, Depends(server_cohorts)]
 
 router = APIRouter(
     prefix="/explain",
@@ -43,6 +53,7 @@ def get_catalogue(pool: PoolOf) -> Catalogue:
     methods = [
         MethodView(
             name=entry.name,
+            subject=entry.subject,
             title=entry.title,
             summary=entry.summary,
             parameters=registry.parameters_class(entry.name).model_json_schema(),
@@ -51,6 +62,12 @@ def get_catalogue(pool: PoolOf) -> Catalogue:
     ]
     models, unusable = _models(pool.models)
     return Catalogue(version=__version__, methods=methods, models=models, unusable=unusable)
+
+
+@router.get("/cohorts", summary="The cohorts, with what an environment can select on")
+def get_cohorts(cohorts: CohortsOf) -> CohortsView:
+    """What the methods of cohorts can be asked about."""
+    return cohorts.views()
 
 
 @router.get("/jobs", summary="The newest jobs, newest first")
@@ -89,16 +106,22 @@ def delete_job(job_id: str, pool: PoolOf) -> JobView:
 
 @router.post(
     "/{method}",
-    summary="Explain an image",
+    summary="Explain an image, or a model on a cohort",
     status_code=HTTPStatus.ACCEPTED,
     response_model=JobView,
     responses={200: {"description": "The result, with wait=true", "content": {"multipart/form-data": {}}}},
 )
 async def post_explain(
-    method: str, body: ExplainRequest, request: Request, pool: PoolOf, sources: SourcesOf, wait: bool = False
+    method: str,
+    body: ExplainRequest,
+    request: Request,
+    pool: PoolOf,
+    sources: SourcesOf,
+    cohorts: CohortsOf,
+    wait: bool = False,
 ) -> Response:
     """Submit a job; with `wait`, answer with its result. A client that goes away meanwhile does not stop the job."""
-    job = await run_in_threadpool(_submit, pool, sources, method, body)
+    job = await run_in_threadpool(_submit, pool, sources, cohorts, method, body)
     headers = {"Location": f"{request.scope.get('root_path', '')}{router.prefix}/jobs/{job.id}"}
     if not wait:
         content = JobView.of(job).model_dump(mode="json")
@@ -112,17 +135,30 @@ async def post_explain(
     return response
 
 
-def _submit(pool: Pool, sources: Sources, method: str, body: ExplainRequest) -> Job:
+def _submit(pool: Pool, sources: Sources, cohorts: Cohorts, method: str, body: ExplainRequest) -> Job:
     if method not in registry.METHODS:
         msg = f"unknown method {method!r}; known: {', '.join(sorted(registry.METHODS))}"
         raise NotFoundError(msg, accepted=sorted(registry.METHODS))
+    _check_subject(method, body)
     try:
         model = pool.models.resolve(body.model)
     except (InputError, NotFoundError) as error:
         raise type(error)(str(error), accepted=pool.models.names()) from None
-    image_id, paths = sources.resolve(body, _view(pool.models, model).channels)
+    channels = _view(pool.models, model).channels
     request = body.model_dump(exclude_none=True) | {"model": model}
+    if body.cohort is not None:
+        return pool.explain_cohort(method, cohorts.read(body.cohort), channels, model, body.parameters, request)
+    image_id, paths = sources.resolve(body, channels)
     return pool.explain(method, image_id, paths, model, body.parameters, request)
+
+
+def _check_subject(method: str, body: ExplainRequest) -> None:
+    subject = registry.entry(method).subject
+    accepted = SOURCES[subject]
+    if all(getattr(body, name) is None for name in accepted):
+        given = next(name for names in SOURCES.values() for name in names if getattr(body, name) is not None)
+        msg = f"method {method!r} explains a {subject}: give {' or '.join(accepted)}, not {given}"
+        raise InputError(msg, accepted=accepted)
 
 
 def _ended_job(pool: Pool, job_id: str) -> Response:

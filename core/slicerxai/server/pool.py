@@ -8,7 +8,7 @@ import multiprocessing
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -17,13 +17,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from slicerxai.data.cohort import Cohort
 from slicerxai.errors import ConflictError
-from slicerxai.explain.run import file_digest, parse_parameters
+from slicerxai.explain.inputs import check_environments, cohort_digests, cohort_files, file_digest, readable
+from slicerxai.explain.run import parse_parameters
 from slicerxai.models.store import ModelStore, digest
 from slicerxai.server import worker
 from slicerxai.server.jobs import Job, JobStore, Kind
 from slicerxai.server.problems import TooManyJobsError, WorkError, title_of, user_error
-from slicerxai.server.results import ResultStore, result_key
+from slicerxai.server.results import ResultStore
 from slicerxai.server.worker import ExplainWork, Failure, ModelReference, Outcome, Stopped, Success
 from slicerxai.server.workers import Workers
 from slicerxai.settings import settings
@@ -86,7 +88,7 @@ class Pool:
         parameters: Mapping[str, Any],
         request: Mapping[str, Any],
     ) -> Job:
-        """Submit an explanation.
+        """Submit an explanation of a case.
 
         Args:
             paths: image file of each modality.
@@ -98,10 +100,43 @@ class Pool:
         """
         values = parse_parameters(method, parameters).model_dump(mode="json")
         digests = {modality: file_digest(path) for modality, path in paths.items()}
-        reference = self._reference(model)
-        key = result_key(method, values, image_id, digests, reference.name, reference.digest)
-        work = ExplainWork(method, values, image_id, dict(paths), digests, reference, self.results.path(key))
-        return self.submit(self._explain, work, kind="explain", method=method, request=request, key=key)
+        work = ExplainWork(method, values, image_id, dict(paths), digests, self._reference(model), self.results.root)
+        return self._submit_explanation(work, request)
+
+    def explain_cohort(
+        self,
+        method: str,
+        cohort: Cohort,
+        channels: Sequence[str],
+        model: str,
+        parameters: Mapping[str, Any],
+        request: Mapping[str, Any],
+    ) -> Job:
+        """Submit an explanation of a model on a cohort. Every file that this process does not know yet is hashed first,
+        so call it from a thread that may take its time.
+
+        Args:
+            channels: modalities that the model needs.
+            request: what the client asked, kept with the job; no file paths.
+
+        Raises:
+            InputError, NotFoundError: bad parameters, unknown method or model, a cohort that lacks what the model or an
+                environment among the parameters needs.
+            TooManyJobsError: the queue is full.
+        """
+        checked = parse_parameters(method, parameters)
+        cohort = readable(cohort, channels)
+        check_environments(checked, cohort)
+        digests = cohort_digests(cohort)
+        values = checked.model_dump(mode="json")
+        paths = cohort_files(cohort)
+        work = ExplainWork(
+            method, values, cohort.name, paths, digests, self._reference(model), self.results.root, cohort
+        )
+        return self._submit_explanation(work, request)
+
+    def _submit_explanation(self, work: ExplainWork, request: Mapping[str, Any]) -> Job:
+        return self.submit(self._explain, work, kind="explain", method=work.method, request=request, key=work.key)
 
     def infer(self, model: str, paths: Mapping[str, Path], out: Path) -> dict[str, Any]:
         """Segment one case in a worker and wait for it; goes before waiting explanations.

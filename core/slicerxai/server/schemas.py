@@ -8,27 +8,33 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from slicerxai.explain.contract import Subject
 from slicerxai.server.jobs import Job, Kind, State
 
 Text = Annotated[str, Field(max_length=256)]
 
 
+SOURCES: dict[Subject, tuple[str, ...]] = {"case": ("image", "images", "session"), "cohort": ("cohort",)}
+"""Fields of a request that name what a method of each subject explains."""
+
+
 class ExplainRequest(BaseModel):
-    """Which image to explain, for which model, how. Exactly one of `image`, `images` and `session` is given."""
+    """What to explain, for which model, how. Exactly one of `image`, `images`, `session` and `cohort` is given."""
 
     model_config = ConfigDict(extra="forbid")
 
     image: Text | None = Field(default=None, description="Id of an image of the datastore.")
     images: dict[Text, Text] | None = Field(default=None, max_length=16, description="Image ids by modality.")
     session: Text | None = Field(default=None, description="Id of an uploaded session.")
+    cohort: Text | None = Field(default=None, description="Name of a cohort; for the methods that explain cohorts.")
     model: Text | None = Field(default=None, description="Name of a model; not needed when there is just one.")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Of the method; see GET /explain/.")
 
     @model_validator(mode="after")
     def _one_source(self) -> ExplainRequest:
-        given = [name for name in ("image", "images", "session") if getattr(self, name) is not None]
+        given = [name for name in (*SOURCES["case"], *SOURCES["cohort"]) if getattr(self, name) is not None]
         if len(given) != 1:
-            msg = f"give exactly one of image, images and session; got {', '.join(given) or 'none'}"
+            msg = f"give exactly one of image, images, session and cohort; got {', '.join(given) or 'none'}"
             raise ValueError(msg)
         return self
 
@@ -83,6 +89,7 @@ class MethodView(BaseModel):
     """A method and what it can be asked."""
 
     name: str
+    subject: Subject = Field(description="What it explains: a case (image, images or session) or a cohort.")
     title: str
     summary: str
     parameters: dict[str, Any] = Field(description="JSON schema.")
@@ -104,6 +111,32 @@ class Catalogue(BaseModel):
     methods: list[MethodView]
     models: list[ModelView]
     unusable: dict[str, str] = Field(description="Stored models that cannot be read, with the reason.")
+
+
+class ColumnView(BaseModel):
+    """What the cases of a cohort have under one metadata key, and so what an environment can select on."""
+
+    cases: int = Field(description="Cases that have it.")
+    values: list[str | float] | None = Field(description="Distinct values, sorted; null when there are too many.")
+    minimum: float | None = Field(description="Null for text.")
+    maximum: float | None = Field(description="Null for text.")
+
+
+class CohortView(BaseModel):
+    """A cohort that this server knows."""
+
+    name: str
+    cases: int
+    modalities: dict[str, int] = Field(description="Number of cases that have each modality.")
+    raters: dict[str, int] = Field(description="Number of cases that have a mask of each rater.")
+    metadata: dict[str, ColumnView]
+
+
+class CohortsView(BaseModel):
+    """The cohorts that this server knows."""
+
+    cohorts: list[CohortView]
+    unusable: dict[str, str] = Field(description="Folders that cannot be read as a cohort, with the reason.")
 
 
 def _utc(seconds: float) -> datetime:

@@ -33,6 +33,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    cohorts: Path | None = None,
     app_dir: Path | None = None,
     allow_unauthenticated: bool = False,
 ) -> None:
@@ -42,18 +43,20 @@ def serve(
         studies: folder of NIfTI or NRRD images; labels are kept in it as MONAI Label does.
         host: address to bind; any but loopback needs MONAI Label's logins.
         port: port to bind; 0 takes a free one.
+        cohorts: folder whose subfolders are the cohorts; `settings().cohorts_folder` by default.
         app_dir: MONAI Label app folder, with a `main.py`; holds the log too. Made below `settings().home` by default.
         allow_unauthenticated: serve other machines although logins are off.
 
     Raises:
-        InputError: unusable studies folder, address, port or app folder.
+        InputError: unusable studies folder, cohorts folder, address, port or app folder.
     """
     studies = check_studies(studies)
+    cohorts = check_cohorts(cohorts)
     remote = _check_host(host, allow_unauthenticated)
     app_dir = check_app_dir(app_dir)
     with _bound(host, port) as bound:
         port = bound.getsockname()[1]
-        _set_environment(studies, app_dir, port, allow_unauthenticated)
+        _set_environment(studies, cohorts, app_dir, port, allow_unauthenticated)
         logging.config.dictConfig(_logging(app_dir / "logs" / "app.log"))
         _run(bound, f"http://{_url_host(host)}:{port}", remote)
 
@@ -70,6 +73,18 @@ def check_studies(studies: Path) -> Path:
         msg = f"{studies}: cannot be read and written by this user; labels are kept in it"
         raise InputError(msg)
     return studies.resolve()
+
+
+def check_cohorts(cohorts: Path | None) -> Path:
+    """The folder of the cohorts, resolved. Raises `InputError` when one was named that is no readable folder."""
+    chosen = cohorts or settings().cohorts
+    if chosen is not None and not chosen.is_dir():
+        msg = f"{chosen}: no such folder; its subfolders are the cohorts"
+        raise InputError(msg)
+    if chosen is not None and not os.access(chosen, os.R_OK | os.X_OK):
+        msg = f"{chosen}: cannot be read by this user"
+        raise InputError(msg)
+    return (chosen or settings().cohorts_folder).resolve()
 
 
 def check_app_dir(app_dir: Path | None) -> Path:
@@ -116,15 +131,16 @@ def _bound(host: str, port: int) -> socket.socket:
     return bound
 
 
-def _set_environment(studies: Path, app_dir: Path, port: int, allow_unauthenticated: bool) -> None:
+def _set_environment(studies: Path, cohorts: Path, app_dir: Path, port: int, allow_unauthenticated: bool) -> None:
     os.environ |= {
         "MONAI_LABEL_APP_DIR": str(app_dir),
         "MONAI_LABEL_STUDIES": str(studies),
         "MONAI_LABEL_SERVER_PORT": str(port),
+        "SLICERXAI_COHORTS": str(cohorts),
     }
     if allow_unauthenticated:
         os.environ["SLICERXAI_ALLOW_UNAUTHENTICATED"] = "true"
-        settings.cache_clear()
+    settings.cache_clear()
 
 
 def _run(bound: socket.socket, url: str, remote: bool) -> None:

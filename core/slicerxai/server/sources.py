@@ -13,7 +13,8 @@ from slicerxai.errors import InputError, NotFoundError
 from slicerxai.server.monailabel.image_files import channel_paths, image_path
 from slicerxai.server.schemas import ExplainRequest
 
-_IMAGE_ID = re.compile(r"(?!\.)(?!.*\.\.)[^/\\\x00-\x1f\x7f]{1,200}")
+ID = re.compile(r"(?!\.)(?!.*\.\.)[^/\\\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+"""Names of images and cohorts: no path, nothing hidden, no control character, nothing that UTF-8 cannot hold."""
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 
@@ -42,7 +43,7 @@ class Sources:
             return request.session, self._of_session(request.session, channels)
         if request.images is not None:
             return self._of_images(request.images, channels)
-        image = _checked(request.image or "", _IMAGE_ID, "image id")
+        image = checked(request.image or "", ID, "image id")
         paths = channel_paths(self.datastore, image, tuple(channels))
         return image, {channel: _confined(path, self.images_root, image) for channel, path in paths.items()}
 
@@ -52,12 +53,12 @@ class Sources:
             raise InputError(msg, accepted=channels)
         paths = {}
         for channel in channels:
-            image = _checked(images[channel], _IMAGE_ID, "image id")
+            image = checked(images[channel], ID, "image id")
             paths[channel] = _confined(image_path(self.datastore, image), self.images_root, image)
         return images[channels[0]], paths
 
     def _of_session(self, session_id: str, channels: Sequence[str]) -> dict[str, Path]:
-        _checked(session_id, _SESSION_ID, "session id")
+        checked(session_id, _SESSION_ID, "session id")
         session = None if self.sessions is None else self.sessions.get_session(session_id)
         if session is None or self.sessions_root is None:
             msg = f"no session {session_id!r}; upload the image with PUT /session/"
@@ -88,7 +89,8 @@ def monai_label_sources() -> Sources:
     return Sources(datastore, Path(root), sessions, sessions_root)
 
 
-def _checked(value: str, pattern: re.Pattern[str], what: str) -> str:
+def checked(value: str, pattern: re.Pattern[str], what: str) -> str:
+    """The value when it matches. Raises `InputError` that says what kind of name is accepted."""
     if not pattern.fullmatch(value):
         shown = repr(value if len(value) <= 60 else value[:57] + "...")
         msg = f"bad {what} {shown}; an id is accepted, never a path"

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from slicerxai.errors import Cancelled, ConflictError, InputError, UserError
 from slicerxai.progress import Progress
 from slicerxai.server.jobs import JobStore
+from slicerxai.server.results import result_key
 
 if TYPE_CHECKING:
+    from slicerxai.data.cohort import Cohort
     from slicerxai.models.protocols import Model
 
 logger = logging.getLogger(__name__)
@@ -71,8 +73,10 @@ class ExplainWork:
     """Everything that a worker needs for one explanation.
 
     Attributes:
-        paths, digests: file and SHA-256 of each image, by modality.
-        result: the folder to write.
+        image_id: id of the case or name of the cohort.
+        paths, digests: file and SHA-256 of each image, by modality; for a cohort see `slicerxai.explain.inputs`.
+        results: the folder of all results.
+        cohort: what a method of cohorts explains.
     """
 
     method: str
@@ -81,7 +85,19 @@ class ExplainWork:
     paths: Mapping[str, Path]
     digests: Mapping[str, str]
     model: ModelReference
-    result: Path
+    results: Path
+    cohort: Cohort | None = None
+
+    @property
+    def key(self) -> str:
+        """Address of the result."""
+        model = self.model
+        return result_key(self.method, self.parameters, self.image_id, self.digests, model.name, model.digest)
+
+    @property
+    def result(self) -> Path:
+        """The folder to write."""
+        return self.results / self.key
 
 
 def warm_up() -> None:
@@ -138,17 +154,21 @@ def execute(jobs: Path, computation: str, function: Callable[..., Any], argument
 def explain(progress: Progress, work: ExplainWork) -> None:
     """Compute and store one explanation, on the same path as the command line."""
     from slicerxai.explain.folder import save
-    from slicerxai.explain.run import parse_parameters, run
+    from slicerxai.explain.run import parse_parameters, run, run_cohort
 
     try:
         model = resident_model(progress, work.model)
         parameters = parse_parameters(work.method, work.parameters)
-        explanation = run(work.method, parameters, model, work.image_id, work.paths, progress)
+        if work.cohort is None:
+            explanation = run(work.method, parameters, model, work.image_id, work.paths, progress)
+        else:
+            explanation = run_cohort(work.method, parameters, model, work.cohort, progress)
     except InputError as error:
         raise InputError(without_paths(str(error), work.paths, work.model)) from None
-    expected = {f"{work.image_id}/{modality}": digest for modality, digest in work.digests.items()}
+    expected = {f"{work.image_id}/{name}": digest for name, digest in work.digests.items()}
     if explanation.provenance is None or explanation.provenance.inputs != expected:
-        msg = f"image {work.image_id!r} changed while the job waited; submit the request again"
+        what = "image" if work.cohort is None else "cohort"
+        msg = f"{what} {work.image_id!r} changed while the job waited; submit the request again"
         raise ConflictError(msg)
     if not work.result.is_dir():
         save(explanation, work.result)
@@ -203,9 +223,10 @@ def resident_model(progress: Progress, reference: ModelReference) -> Model:
 
 def without_paths(text: str, paths: Mapping[str, Path], model: ModelReference) -> str:
     """A message with names in place of the server's paths."""
-    for path in [*paths.values(), model.store / model.name]:
-        text = text.replace(str(path), path.name)
-    return text
+    for name, path in paths.items():
+        shown = f"{path.name} ({name})" if "/" in name else path.name
+        text = text.replace(str(path), shown)
+    return text.replace(str(model.store / model.name), model.name)
 
 
 def _reporter(store: JobStore, computation: str) -> Progress:

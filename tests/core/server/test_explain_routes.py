@@ -164,7 +164,7 @@ def test_wait_answers_with_the_fault(client):
 
 def test_schema_of_the_routes(client):
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/explain/", "/explain/jobs", "/explain/{method}"} | {
+    assert set(paths) == {"/explain/", "/explain/cohorts", "/explain/jobs", "/explain/{method}"} | {
         f"/explain/jobs/{{job_id}}{end}" for end in ("", "/result", "/report")
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -89,8 +90,12 @@ def numeric_columns(rows: Iterable[Mapping[str, str]]) -> set[str]:
     numeric: dict[str, bool] = {}
     for row in rows:
         for name, value in row.items():
-            numeric[name] = numeric.get(name, True) and _NUMBER.fullmatch(value) is not None
+            numeric[name] = numeric.get(name, True) and _is_number(value)
     return {name for name, holds in numeric.items() if holds}
+
+
+def _is_number(value: str) -> bool:
+    return _NUMBER.fullmatch(value) is not None and math.isfinite(float(value))
 
 
 def metadata(row: Mapping[str, str], numeric: set[str], without: Iterable[str] = ()) -> dict[str, str | float]:
