@@ -1,0 +1,1 @@
+"""Shift attribution: which mechanism of the data cost performance at another site."""

@@ -1,0 +1,223 @@
+"""Attribution of a drop in performance to the mechanisms that shifted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicerxai.errors import InputError
+from slicerxai.progress import Progress, part, silent
+from slicerxai.saliency.finding import Finding
+from slicerxai.shift.bootstrap import bca, draw, evaluate, jackknife_error, leave_out, studentised
+from slicerxai.shift.discriminators import BoostedDiscriminator, Discriminator, LogisticDiscriminator, subject_folds
+from slicerxai.shift.estimators.game import Game, Overlap
+from slicerxai.shift.estimators.robust import RobustGame, Swapped
+from slicerxai.shift.estimators.weighting import WeightingGame
+from slicerxai.shift.evidence import Evidence, State, judge, p_value
+from slicerxai.shift.graph import DEFAULT_GRAPH, MechanismGraph
+from slicerxai.shift.options import Options
+from slicerxai.shift.ratios import RatioModel
+from slicerxai.shift.samples import Pair
+from slicerxai.shift.shapley import shapley
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """A drop in performance, divided.
+
+    All performances are in units of the metric; a positive share means that the mechanism cost performance. Intervals
+    have two columns, low and high.
+
+    Attributes:
+        names: of the mechanisms, in the order of everything else.
+        phi: share of each mechanism (n,), Shapley values of `values`. They add up to values[0] - values[-1].
+        interval: (n, 2).
+        drop: observed drop, mean of the source less mean of the target. drop_interval: (2,).
+        unresolved: drop - Σφ, what the data do not tie to one mechanism: chance differences of the two samples, shifts
+            that the features do not show, and mechanisms that are uncertain. unresolved_interval: (2,).
+        values: estimated performance under every coalition, (2**n,); mechanism i is bit i.
+        evidence: of a shift, for each mechanism.
+        auc: held-out AUC given the parents alone and with the variable, (n, 2).
+        overlap: of the weights behind `values`.
+        checks: self-tests of this result.
+    """
+
+    names: tuple[str, ...]
+    phi: Array
+    interval: Array
+    drop: float
+    drop_interval: Array
+    unresolved: float
+    unresolved_interval: Array
+    values: Array
+    evidence: tuple[Evidence, ...]
+    auc: Array
+    overlap: Overlap
+    checks: tuple[Finding, ...] = field(default=())
+
+
+def attribute(
+    pair: Pair,
+    graph: MechanismGraph = DEFAULT_GRAPH,
+    options: Options | None = None,
+    swapped: Swapped | None = None,
+    progress: Progress = silent,
+    discriminator: Discriminator | None = None,
+) -> Attribution:
+    """Attribute the drop from source to target to the mechanisms of a graph.
+
+    Args:
+        swapped: the observed exchange of one mechanism (both raters' masks on every image, or images carried over to
+            the other site's look); its share is then measured, not estimated. Robust estimator only.
+        discriminator: overrides the named one.
+
+    Raises:
+        InputError: variables that are missing, or options that do not fit together.
+    """
+    options = Options() if options is None else options
+    pair.check(graph)
+    if swapped is not None and options.estimator != "robust":
+        msg = f"estimator {options.estimator!r} cannot use an observed exchange; accepted: robust"
+        raise InputError(msg, accepted=("robust",))
+    model = _ratio_model(pair, graph, options, discriminator)
+    evidence = _evidence(model, options, part(progress, 0.0, 0.2))
+    states = _states(evidence, graph, swapped)
+    game = _game(model, states, options, swapped)
+    shown = np.array([state == "shifted" for state in states]) | (options.estimator == "plain")
+    statistic = _Statistic(game, pair, shown)
+    ones = np.ones((1, len(pair.metric)))
+    estimate = statistic(ones)[0]
+    intervals = _intervals(statistic, estimate, pair, options, part(progress, 0.2, 0.8))
+    if not shown.all():
+        everything = _game(model, tuple("shifted" for _ in states), options, swapped)
+        open_statistic = _Statistic(everything, pair, np.ones(len(states), bool))
+        wide = _jackknife(open_statistic, open_statistic(ones)[0], pair, options, part(progress, 0.8, 1.0))
+        intervals = _widen(intervals, wide, shown)
+    n = len(graph)
+    result = Attribution(
+        names=graph.names,
+        phi=estimate[:n],
+        interval=intervals[:n],
+        drop=float(estimate[n + 1]),
+        drop_interval=intervals[n + 1],
+        unresolved=float(estimate[n]),
+        unresolved_interval=intervals[n],
+        values=statistic.masked(game.values(ones))[0],
+        evidence=evidence,
+        auc=model.held_out_auc(),
+        overlap=game.overlap(),
+    )
+    progress(1.0, "attributed")
+    return result
+
+
+@dataclass(frozen=True)
+class _Statistic:
+    """Case weights (B, n) to (B, mechanisms + 2): shares, unresolved remainder, drop."""
+
+    game: Game
+    pair: Pair
+    shown: NDArray[np.bool_]
+
+    def __call__(self, weights: Array) -> Array:
+        values = self.masked(self.game.values(weights))
+        n = len(self.pair.source)
+        metric = self.pair.metric
+        means = [(weights[:, s] * metric[s]).sum(1) / weights[:, s].sum(1) for s in (slice(None, n), slice(n, None))]
+        phi = shapley(-values)
+        drop = means[0] - means[1]
+        return np.concatenate([phi, (drop - phi.sum(1))[:, None], drop[:, None]], 1)
+
+    def masked(self, values: Array) -> Array:
+        """Values of the game in which only the mechanisms that are shown move."""
+        mask = int((self.shown * 2 ** np.arange(len(self.shown))).sum())
+        return values[:, np.arange(values.shape[1]) & mask]
+
+
+def _ratio_model(pair: Pair, graph: MechanismGraph, options: Options, discriminator: Discriminator | None) -> RatioModel:
+    named: Discriminator = BoostedDiscriminator() if options.discriminator == "boosted" else LogisticDiscriminator()
+    folds = np.stack(
+        [subject_folds(pair.subjects, pair.labels, options.folds, options.seed + r) for r in range(options.repeats)]
+    )
+    plain = options.estimator == "plain"
+    return RatioModel(
+        pair,
+        graph,
+        discriminator or named,
+        folds,
+        kind="joint" if plain else "conditional",
+        calibrated=not plain,
+    )
+
+
+def _evidence(model: RatioModel, options: Options, progress: Progress) -> tuple[Evidence, ...]:
+    pair, graph = model.pair, model.graph
+    given = model.given_log_odds()
+    p_values = []
+    for k, mechanism in enumerate(graph.mechanisms):
+        progress(k / len(graph), f"testing {mechanism.name}")
+        p_values.append(
+            p_value(
+                pair.features(mechanism.parents),
+                pair.variable(mechanism.variable),
+                pair.labels,
+                pair.subjects,
+                given[k],
+                LogisticDiscriminator().components,
+                options.permutations,
+                options.seed + k,
+            )
+        )
+    return tuple(judge(np.array(p_values), options.evidence_level, options.quiet))
+
+
+def _states(evidence: tuple[Evidence, ...], graph: MechanismGraph, swapped: Swapped | None) -> tuple[State, ...]:
+    """Of the evidence; an observed exchange needs none, nor does the only mechanism beside it."""
+    states = [one.state for one in evidence]
+    if swapped is not None:
+        states[graph.index(swapped.mechanism)] = "shifted"
+    others = [k for k, name in enumerate(graph.names) if swapped is None or name != swapped.mechanism]
+    if len(others) == 1:
+        states[others[0]] = "shifted"
+    return tuple(states)
+
+
+def _game(model: RatioModel, states: tuple[State, ...], options: Options, swapped: Swapped | None) -> Game:
+    if options.estimator == "robust":
+        return RobustGame(model, states, options.limit, swapped)
+    if options.estimator == "plain":
+        return WeightingGame(model, np.ones(len(states), bool), np.inf)
+    return WeightingGame(model, np.array([state != "not seen" for state in states]), options.limit)
+
+
+def _intervals(statistic: _Statistic, estimate: Array, pair: Pair, options: Options, progress: Progress) -> Array:
+    if options.interval == "jackknife":
+        return _jackknife(statistic, estimate, pair, options, progress)
+    weights, kinds = leave_out(pair.subjects, pair.labels, options.seed)
+    left_out = evaluate(statistic, weights, part(progress, 0.0, 0.1), "leaving subjects out")
+    draws = evaluate(
+        statistic,
+        draw(pair.subjects, pair.labels, options.bootstraps, options.seed),
+        part(progress, 0.1, 1.0),
+        "bootstrap",
+    )
+    return bca(estimate, draws, left_out, kinds, options.level)
+
+
+def _jackknife(statistic: _Statistic, estimate: Array, pair: Pair, options: Options, progress: Progress) -> Array:
+    weights, kinds = leave_out(pair.subjects, pair.labels, options.seed)
+    left_out = evaluate(statistic, weights, progress, "leaving subjects out")
+    error, freedom = jackknife_error(left_out, kinds)
+    return studentised(estimate, error, freedom, options.level)
+
+
+def _widen(intervals: Array, wide: Array, shown: NDArray[np.bool_]) -> Array:
+    """Mechanisms without evidence have share 0; their interval is that of the game in which all move, joined with 0."""
+    out = intervals.copy()
+    for k in np.flatnonzero(~shown):
+        out[k] = min(wide[k, 0], 0.0), max(wide[k, 1], 0.0)
+    return out

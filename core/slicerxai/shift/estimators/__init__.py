@@ -1,0 +1,1 @@
+"""Estimators of the performance under every coalition of shifted mechanisms."""

@@ -1,0 +1,201 @@
+r"""The multiply robust estimator: regression of the metric, corrected by weights (Quintas-Martínez et al. 2024).
+
+Coalition I takes mechanism k from environment c_k. With variables V_1 … V_n in topological order, nested regressions
+
+.. math:: \gamma_n = M, \qquad \gamma_k(v_1 … v_k) = E_{c_{k+1}}[\gamma_{k+1} \mid v_1 … v_k]
+
+and weights α_k = ∏_{j <= k} p_{c_j}(v_j | pa_j) / p_{c_{k+1}}(v_j | pa_j) (their Theorem 2.4),
+
+.. math:: v(I) = E_{c_1}[\gamma_1] + \sum_{k=1}^{n-1} E_{c_{k+1}}[\alpha_k (\gamma_{k+1} - \gamma_k)] .
+
+Terms between mechanisms of the same environment cancel and are left out. The value is right when, at every step, either
+the regression or the weight is; and the last mechanism, usually the annotation, needs no density ratio of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicerxai.shift.discriminators import reduce_features
+from slicerxai.shift.estimators.game import Overlap
+from slicerxai.shift.estimators.regression import PooledRidge, choose_ridge
+from slicerxai.shift.evidence import State
+from slicerxai.shift.ratios import RatioModel
+from slicerxai.shift.weights import clipped_share, default_limit, effective_sample_size, memberships
+
+Array = NDArray[np.float64]
+Bits = tuple[int, ...]
+COMPONENTS = 8
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """A mechanism whose exchange was observed: the metric of the same cases with that mechanism of the other environment.
+
+    Attributes:
+        source: metric of the source's cases with the mechanism taken from the target, (n_source,).
+        target: metric of the target's cases with the mechanism taken from the source, (n_target,).
+    """
+
+    mechanism: str
+    source: Array
+    target: Array
+
+
+@dataclass(frozen=True)
+class RobustGame:
+    """Values of coalitions from regressions and weights.
+
+    Attributes:
+        states: what the evidence says of every mechanism. One that is "not seen" to shift has ratio 1; it stays with
+            the source before the first other mechanism and follows the one before it afterwards, so that chance
+            differences between the two samples are regressed away, not attributed.
+        limit: largest weight; None for √n of the environment at hand.
+        swapped: an observed exchange of one mechanism, or None.
+    """
+
+    ratios: RatioModel
+    states: tuple[State, ...]
+    limit: float | None = None
+    swapped: Swapped | None = None
+    _chain: tuple[int, ...] = field(init=False)
+    _models: tuple[PooledRidge, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        pair, graph = self.ratios.pair, self.ratios.graph
+        observed = None if self.swapped is None else graph.index(self.swapped.mechanism)
+        object.__setattr__(self, "_chain", tuple(k for k in range(len(graph)) if k != observed))
+        groups = [pair.variable(graph.variables[k]) for k in self._chain]
+        reduced = [reduce_features(g, g, COMPONENTS)[0] for g in groups]
+        models = []
+        for k in range(1, len(reduced)):
+            features = np.concatenate(reduced[:k], 1)
+            ridge = choose_ridge(features, pair.labels, pair.metric, self.ratios.folds[0])
+            models.append(PooledRidge(features, pair.labels, ridge))
+        object.__setattr__(self, "_models", tuple(models))
+
+    def values(self, weights: Array) -> Array:
+        return self._values(weights, self._log_ratios(weights))
+
+    def overlap(self) -> Overlap:
+        log_ratios = self._log_ratios(np.ones((1, len(self.ratios.pair.labels))))
+        labels = self.ratios.pair.labels
+        coalitions = memberships(len(self.states))
+        ess, cases, clipped = (np.ones(len(coalitions)) for _ in range(3))
+        clipped[:] = 0.0
+        cases[:] = [len(labels)] * len(coalitions)
+        for number, coalition in enumerate(coalitions):
+            bits, _ = self._environments(coalition)
+            for k in _boundaries(bits):
+                rows = labels == bits[k]
+                raw = self._raw(log_ratios, bits, k)[0, rows]
+                limit = self._limit(rows)
+                share = float(effective_sample_size(np.minimum(raw, limit)) / rows.sum())
+                if share <= ess[number]:
+                    ess[number], cases[number] = share, rows.sum()
+                clipped[number] = max(clipped[number], float(clipped_share(raw, limit)))
+        return Overlap(ess, cases, clipped)
+
+    def _environments(self, coalition: NDArray[np.bool_]) -> tuple[Bits, int | None]:
+        """Environment of every mechanism of the chain, and that of the observed one."""
+        bits: list[int] = []
+        for k in self._chain:
+            quiet = self.states[k] == "not seen"
+            bits.append((bits[-1] if bits else 0) if quiet else int(coalition[k]))
+        if self.swapped is None:
+            return tuple(bits), None
+        return tuple(bits), int(coalition[self.ratios.graph.index(self.swapped.mechanism)])
+
+    def _outcome(self, observed: int | None) -> Array:
+        """Metric of every case, with the observed mechanism taken from one environment throughout, (n,)."""
+        pair = self.ratios.pair
+        if self.swapped is None or observed is None:
+            return pair.metric
+        columns = (pair.source.metric, self.swapped.source), (self.swapped.target, pair.target.metric)
+        return np.concatenate([columns[0][observed], columns[1][observed]])
+
+    def _log_ratios(self, weights: Array) -> Array:
+        """Of the chain's mechanisms, (B, chain, n); 0 where no shift was seen."""
+        if len(self._chain) < 2:
+            return np.zeros((len(weights), len(self._chain), weights.shape[1]))
+        used = np.array([self.states[k] != "not seen" for k in self._chain])
+        return np.where(used[:, None], self.ratios.log_ratios(weights)[:, list(self._chain)], 0.0)
+
+    def _limit(self, rows: NDArray[np.bool_]) -> float:
+        return default_limit(int(rows.sum())) if self.limit is None else self.limit
+
+    def _raw(self, log_ratios: Array, bits: Bits, k: int) -> Array:
+        """α of the first k mechanisms for cases of environment bits[k], before truncation, (B, n)."""
+        sign = np.array([bits[j] - bits[k] for j in range(k)], dtype=np.float64)
+        return np.exp(np.clip(np.einsum("j,bjn->bn", sign, log_ratios[:, :k]), -50.0, 50.0))
+
+    def _values(self, weights: Array, log_ratios: Array) -> Array:
+        labels, folds = self.ratios.pair.labels, self.ratios.folds[0]
+        coalitions = [self._environments(row) for row in memberships(len(self.states))]
+        wanted = {(bits[k:], observed) for bits, observed in coalitions for k in _boundaries(bits)}
+        regressions = {key: np.empty((len(weights), len(labels))) for key in wanted}
+        for fold in np.unique(folds):
+            out = folds == fold
+            fitted: dict[tuple[Bits, int | None], Array] = {}
+            for key in sorted(wanted, key=lambda key: (len(key[0]), str(key))):
+                regressions[key][:, out] = self._regression(*key, weights, ~out, fitted)[:, out]
+        done: dict[tuple[Bits, int | None], Array] = {}
+        for bits, observed in coalitions:
+            if (bits, observed) not in done:
+                done[bits, observed] = self._value(bits, observed, weights, log_ratios, regressions)
+        return np.stack([done[key] for key in coalitions], 1)
+
+    def _regression(
+        self,
+        suffix: Bits,
+        observed: int | None,
+        weights: Array,
+        train: NDArray[np.bool_],
+        fitted: dict[tuple[Bits, int | None], Array],
+    ) -> Array:
+        """γ before the mechanisms of `suffix`, given all variables before them, for all cases, (B, n)."""
+        key = (suffix, observed)
+        if key not in fitted:
+            inner = [k for k in _boundaries(suffix)]
+            response = (
+                self._regression(suffix[inner[0] :], observed, weights, train, fitted)
+                if inner
+                else self._outcome(observed)
+            )
+            model = self._models[len(self._chain) - len(suffix) - 1]
+            fitted[key] = model.predict(response, weights, train)[:, suffix[0]]
+        return fitted[key]
+
+    def _value(
+        self,
+        bits: Bits,
+        observed: int | None,
+        weights: Array,
+        log_ratios: Array,
+        regressions: dict[tuple[Bits, int | None], Array],
+    ) -> Array:
+        """v of one coalition, (B,)."""
+        labels = self.ratios.pair.labels
+        outcome = np.broadcast_to(self._outcome(observed), weights.shape)
+        boundaries = _boundaries(bits)
+        levels = [regressions[bits[k:], observed] for k in boundaries] + [outcome]
+        total = _mean(levels[0], weights * (labels == bits[0]))
+        for k, (before, after) in zip(boundaries, pairwise(levels), strict=True):
+            rows = labels == bits[k]
+            alpha = np.minimum(self._raw(log_ratios, bits, k), self._limit(rows))
+            total += _mean(after - before, weights * alpha * rows)
+        return total
+
+
+def _boundaries(bits: Bits) -> list[int]:
+    """Positions whose environment differs from the one before."""
+    return [k for k in range(1, len(bits)) if bits[k] != bits[k - 1]]
+
+
+def _mean(values: Array, weights: Array) -> Array:
+    """Weighted mean over the last axis."""
+    return (values * weights).sum(-1) / weights.sum(-1)

@@ -1,0 +1,81 @@
+r"""Importance weighting of the source's cases, the estimator of the paper.
+
+.. math:: v(I) = \frac{\sum_j w_I(z_j)\, M(z_j)}{\sum_j w_I(z_j)}, \qquad w_I = \prod_{i \in I} r_i .
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicerxai.shift.estimators.game import Overlap
+from slicerxai.shift.ratios import RatioModel
+from slicerxai.shift.weights import (
+    clipped_share,
+    default_limit,
+    effective_sample_size,
+    memberships,
+    product,
+    truncate,
+)
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WeightingGame:
+    """Values of coalitions from reweighted source cases.
+
+    Attributes:
+        active: mechanisms whose ratios are used, (mechanisms,); the others count as not shifted.
+        limit: largest weight; None for √n, infinity for no truncation.
+    """
+
+    ratios: RatioModel
+    active: NDArray[np.bool_]
+    limit: float | None = None
+
+    def values(self, weights: Array) -> Array:
+        metric = self.ratios.pair.source.metric
+        return weighted_values(self._log_ratios(weights), metric, weights[:, : len(metric)], self._limit)
+
+    def overlap(self) -> Overlap:
+        n = len(self.ratios.pair.source)
+        raw = product(self._log_ratios(np.ones((1, len(self.ratios.pair.labels))))[0], memberships(len(self.active)))
+        share = effective_sample_size(truncate(raw, self._limit)) / n
+        return Overlap(share, np.full(len(raw), n), clipped_share(raw, self._limit))
+
+    @property
+    def _limit(self) -> float:
+        return default_limit(len(self.ratios.pair.source)) if self.limit is None else self.limit
+
+    def _log_ratios(self, weights: Array) -> Array:
+        """Of the source's cases, (B, mechanisms, n)."""
+        fitted = self.ratios.log_ratios(weights)[:, :, : len(self.ratios.pair.source)]
+        return np.where(self.active[:, None], fitted, 0.0)
+
+
+def weighted_values(log_ratios: Array, metric: Array, weights: Array, limit: float) -> Array:
+    """Self-normalised weighted means for all coalitions.
+
+    Args:
+        log_ratios: (B, mechanisms, n), or (mechanisms, n) when they do not depend on the draw. metric: (n,).
+        weights: (B, n), case weights of the draws. limit: largest importance weight.
+
+    Returns:
+        (B, 2**mechanisms). Memory grows with B x 2**mechanisms; coalitions are done in blocks.
+    """
+    coalitions = memberships(log_ratios.shape[-2])
+    out = np.empty((len(weights), len(coalitions)))
+    for start in range(0, len(coalitions), 256):
+        block = slice(start, start + 256)
+        importance = truncate(product(log_ratios, coalitions[block]), limit)
+        if importance.ndim == 2:
+            total = weights @ importance.T
+            out[:, block] = (weights * metric) @ importance.T / total
+        else:
+            total = np.einsum("bn,bcn->bc", weights, importance)
+            out[:, block] = np.einsum("bn,bcn->bc", weights * metric, importance) / total
+    return out

@@ -1,0 +1,141 @@
+"""Has a mechanism shifted at all? A test of each conditional, P(V | PA, e=0) = P(V | PA, e=1).
+
+The statistic is the drop in deviance of a ridge-penalised logistic regression of the environment when the variable joins
+its parents. Its null distribution is drawn by labelling the same cases anew from P(e | PA), subject by subject (a
+conditional randomisation test, Candès et al. 2018; a permutation test for a mechanism without parents).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from slicerxai.shift import logistic
+from slicerxai.shift.discriminators import reduce_features
+
+Array = NDArray[np.float64]
+State = Literal["shifted", "uncertain", "not seen"]
+RIDGE = 1.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """About one mechanism.
+
+    Attributes:
+        p_value: of the hypothesis that it did not shift.
+        adjusted: p-value after Holm's correction over the mechanisms.
+        state: "shifted" (adjusted p at or below the level), "not seen" (p above `quiet`), or in between.
+    """
+
+    p_value: float
+    adjusted: float
+    state: State
+
+
+def relabel(subjects: NDArray[np.str_], labels: Array, log_odds: Array, draws: int, seed: int) -> Array:
+    """Environments of all cases under the null, (draws, n).
+
+    A subject with cases in both environments has them exchanged or not; the cases of any other subject get one label,
+    and as many subjects are labelled target as are in truth.
+
+    Args:
+        log_odds: (n,), of the target given the parents; constant for a permutation test.
+    """
+    rng = np.random.default_rng(seed)
+    _, index = np.unique(subjects, return_inverse=True)
+    count = np.bincount(index)
+    share = np.bincount(index, labels) / count
+    both = (share > 0) & (share < 1)
+    mean_odds = np.bincount(index, log_odds) / count
+    target_odds = np.bincount(index, labels * log_odds) / np.maximum(np.bincount(index, labels), 1)
+    source_odds = np.bincount(index, (1 - labels) * log_odds) / np.maximum(np.bincount(index, 1 - labels), 1)
+    keep = rng.random((draws, len(count))) < expit(target_odds - source_odds)
+    targets = int((share[~both] > 0.5).sum())
+    drawn = np.zeros((draws, len(count)), bool)
+    if targets:
+        single = np.flatnonzero(~both)
+        chosen = _fixed_size(mean_odds[single], targets, draws, rng)
+        drawn[:, single] = chosen
+    swapped = np.where(keep[:, index], labels, 1 - labels)
+    return np.where(both[index], swapped, drawn[:, index].astype(np.float64))
+
+
+def _fixed_size(log_odds: Array, size: int, draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Subsets of fixed size with odds proportional to exp(log_odds), by swaps of a Markov chain (Berrett et al. 2020)."""
+    n = len(log_odds)
+    state = np.zeros((draws, n), bool)
+    state[np.arange(draws)[:, None], np.argsort(rng.random((draws, n)), 1)[:, :size]] = True
+    if np.ptp(log_odds) < 1e-12:
+        return state
+    rows = np.arange(draws)[:, None]
+    for _ in range(60):
+        order = np.argsort(rng.random((draws, n)), 1)
+        half = n // 2
+        a, b = order[:, :half], order[:, half : 2 * half]
+        in_a, in_b = state[rows, a], state[rows, b]
+        accept_a = rng.random((draws, half)) < expit(log_odds[a] - log_odds[b])
+        differ = in_a != in_b
+        state[rows, a] = np.where(differ, accept_a, in_a)
+        state[rows, b] = np.where(differ, ~accept_a, in_b)
+    return state
+
+
+def gain(parents: Array, variable: Array, labels: Array) -> Array:
+    """Drop in deviance when the variable joins its parents, for each labelling.
+
+    Args:
+        parents: (n, d). variable: (n, k), both standardised. labels: (B, n).
+    """
+    ones = np.ones(labels.shape)
+    full = np.concatenate([parents, variable], 1)
+
+    def fitted(features: Array) -> Array:
+        coefficients = logistic.fit(features, labels, ones, RIDGE, np.zeros((1, 1)))
+        return logistic.deviance(labels, coefficients[:, :-1] @ features.T + coefficients[:, -1:], ones)
+
+    return fitted(parents) - fitted(full)
+
+
+def p_value(
+    parents: Array,
+    variable: Array,
+    labels: Array,
+    subjects: NDArray[np.str_],
+    log_odds: Array,
+    components: int,
+    draws: int,
+    seed: int,
+) -> float:
+    """(1 + draws at least as extreme) / (1 + draws).
+
+    Args:
+        parents, variable: features (n, d), (n, k). log_odds: (n,), held-out log-odds of the target given the parents.
+    """
+    given = reduce_features(parents, parents, components)[0] if parents.shape[1] else parents
+    own = reduce_features(variable, variable, components)[0]
+    null = relabel(subjects, labels, log_odds, draws, seed)
+    observed = gain(given, own, labels[None])[0]
+    return float((1 + np.count_nonzero(gain(given, own, null) >= observed - 1e-9)) / (1 + draws))
+
+
+def holm(p_values: Array) -> Array:
+    """Step-down adjusted p-values (Holm 1979)."""
+    order = np.argsort(p_values)
+    scaled = p_values[order] * (len(p_values) - np.arange(len(p_values)))
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return adjusted
+
+
+def judge(p_values: Array, level: float, quiet: float) -> list[Evidence]:
+    """State of every mechanism."""
+
+    def state(p: float, adjusted: float) -> State:
+        return "shifted" if adjusted <= level else "not seen" if p > quiet else "uncertain"
+
+    return [Evidence(float(p), float(q), state(p, q)) for p, q in zip(p_values, holm(p_values), strict=True)]
