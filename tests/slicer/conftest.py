@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.slicer.server_fixtures import *  # noqa: F403 - fixtures
+
 _HERE = Path(__file__).parent
 _EXTENSION = _HERE.parents[1] / "SlicerXAIExtension"
 for folder in (_HERE, _EXTENSION, _EXTENSION / "XAISaliency"):

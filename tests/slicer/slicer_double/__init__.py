@@ -25,16 +25,18 @@ def install() -> Any:
     _qt_application.setQuitOnLastWindowClosed(False)
     _remove_leaked_names(slicer)
 
-    from . import dialogs, guard, pythonqt
+    from . import dialogs, pythonqt, timers
 
     sys.modules["qt"] = pythonqt.make_qt_module()
-    guard.track_single_shots(sys.modules["qt"].QTimer)
+    timers.watch_timers()
     from .ctk_widgets import make_ctk_module
 
     sys.modules["ctk"] = make_ctk_module()
     slicer.modules = SimpleNamespace()
     slicer.modules.__name__ = "slicer.modules"
-    from . import qmrml_widgets, scripted
+    from . import qmrml_widgets, scripted, uiloader
+
+    sys.modules["qt"].QUiLoader = uiloader.QUiLoader  # type: ignore[attr-defined]
 
     for widget in qmrml_widgets.WIDGETS:
         setattr(slicer, widget.__name__, widget)
@@ -70,5 +72,5 @@ def _remove_leaked_names(slicer: ModuleType) -> None:
     for name, value in vars(slicer.util).items():
         if name not in ("__name__", "__path__") and not name.startswith("_") and vars(slicer).get(name) is value:
             delattr(slicer, name)
-    for name in ("me", "info", "item_name", "module", "iter_modules", "extend_path", "import_module"):
+    for name in ("me", "sys", "info", "item_name", "module", "iter_modules", "extend_path", "import_module"):
         vars(slicer).pop(name, None)

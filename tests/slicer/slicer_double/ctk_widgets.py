@@ -290,7 +290,9 @@ class ctkRangeWidget(QtWidgets.QWidget):
     maximum = QtCore.Property(
         float, lambda self: self._high.property("maximum"), lambda self, v: self.setRange(self.property("minimum"), v)
     )
-    minimumValue = QtCore.Property(float, lambda self: self._low.property("value"), lambda self, v: self._low.setValue(v))
+    minimumValue = QtCore.Property(
+        float, lambda self: self._low.property("value"), lambda self, v: self._low.setValue(v)
+    )
     maximumValue = QtCore.Property(
         float, lambda self: self._high.property("value"), lambda self, v: self._high.setValue(v)
     )

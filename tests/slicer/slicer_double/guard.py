@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 import time
 import traceback
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 _HARMLESS_QT = ("propagateSizeHints",)  # said by the offscreen platform about every top-level window
-_single_shots: dict[int, str] = {}
 
 
 @dataclass(frozen=True)
@@ -25,27 +23,10 @@ class Fault:
         return f"[{self.kind}] {self.text}"
 
 
-def track_single_shots(timer_class: Any) -> None:
-    """Make `QTimer.singleShot` leave a note until it has fired."""
-    original = timer_class.singleShot
-
-    def single_shot(milliseconds: int, target: Any) -> None:
-        if not callable(target):
-            raise TypeError("singleShot takes milliseconds and a callable")
-        key = max(_single_shots, default=0) + 1
-
-        def fire() -> None:
-            _single_shots.pop(key, None)
-            target()
-
-        _single_shots[key] = f"QTimer.singleShot({milliseconds}, {getattr(target, '__qualname__', target)})"
-        original(milliseconds, fire)
-
-    timer_class.singleShot = staticmethod(single_shot)
-
-
 class Guard:
     """`start()` … `finish()`; the faults in between are in `faults`. Guards nest: the inner one takes all."""
+
+    _active: ClassVar[list[Guard]] = []
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
@@ -61,6 +42,7 @@ class Guard:
 
     def start(self) -> Guard:
         """Begin to listen to Python, and to Qt and VTK where the test has loaded them."""
+        Guard._active.append(self)
         self._threads = {thread.ident or 0 for thread in threading.enumerate()}
         self._hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
         sys.excepthook = self._exception
@@ -82,8 +64,8 @@ class Guard:
 
         output = vtk.vtkOutputWindow.GetInstance()
 
-        def vtk_message(_window: Any, event: str, text: str = "") -> None:
-            if event == "ErrorEvent":
+        def vtk_message(_window: Any, _event: str, text: str = "") -> None:
+            if Guard._active[-1] is self:
                 self.faults.append(Fault("vtk", text.strip()))
 
         vtk_message.CallDataType = vtk.VTK_STRING  # type: ignore[attr-defined]
@@ -97,7 +79,7 @@ class Guard:
         from .observing import observe
 
         def any_event(_scene: Any, event: str) -> None:
-            if threading.current_thread() is not threading.main_thread():
+            if threading.current_thread() is not threading.main_thread() and Guard._active[-1] is self:
                 self.faults.append(Fault("wrong-thread", f"{event} of the scene in {threading.current_thread().name}"))
 
         self._scenes.append((scene, observe(scene, "AnyEvent", any_event)))
@@ -145,6 +127,7 @@ class Guard:
             time.sleep(0.01)
         self.faults += [Fault("thread", f"{thread.name} still runs") for thread in alive]
         sys.excepthook, threading.excepthook, sys.unraisablehook = self._hooks
+        Guard._active.remove(self)
         return self.faults
 
     def take(self, kind: str) -> list[Fault]:
@@ -157,19 +140,19 @@ class Guard:
         import vtk
         from PySide6 import QtCore
 
-        from . import pythonqt
+        from . import pythonqt, timers
         from .watchdog import pump, watchdog
 
         pump()
+        self.faults += [Fault("timer", f"{text} has not fired") for text in timers.take_pending()]
         for timer in self._active_timers():
             if id(timer) not in self._timers:
                 self.faults.append(Fault("timer", f"a QTimer of {timer.interval} ms still runs"))
                 timer.stop()
-        self.faults += [Fault("timer", f"{text} has not fired") for text in _single_shots.values()]
-        _single_shots.clear()
         stalls, wrong = self._marks
         self.faults += [
-            Fault("blocked", f"events waited {stall.seconds:.2f} s\n{stall.where}") for stall in watchdog().stalls[stalls:]
+            Fault("blocked", f"events waited {stall.seconds:.2f} s\n{stall.where}")
+            for stall in watchdog().stalls[stalls:]
         ]
         self.faults += [Fault("wrong-thread", text) for text in pythonqt.thread_faults[wrong:]]
         del watchdog().stalls[stalls:], pythonqt.thread_faults[wrong:]
@@ -178,16 +161,12 @@ class Guard:
             vtk.vtkOutputWindow.GetInstance().RemoveObserver(tag)
         self._vtk_tags = []
 
-    def _active_timers(self) -> list[Any]:
-        import shiboken6
-        from PySide6 import QtCore, QtWidgets
-
+    @staticmethod
+    def _active_timers() -> list[Any]:
+        from .timers import active_timers
         from .watchdog import watchdog
 
-        timers = {id(o): o for o in gc.get_objects() if isinstance(o, QtCore.QTimer)}
-        for window in QtWidgets.QApplication.topLevelWidgets():
-            timers |= {id(timer): timer for timer in window.findChildren(QtCore.QTimer)}
-        return [t for t in timers.values() if shiboken6.isValid(t) and t.isActive() and t is not watchdog().timer]
+        return [timer for timer in active_timers() if timer is not watchdog().timer]
 
     def _new_threads(self) -> list[threading.Thread]:
         return [

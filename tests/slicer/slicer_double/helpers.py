@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import vtk
 from PIL import Image
 from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 
@@ -61,6 +62,17 @@ def choose(combo: Any, text: str) -> None:
     with watchdog().watching():
         box.setCurrentIndex(index)
         box.activated.emit(index)
+    pump()
+
+
+def click_slice(view: Any, ras: Any) -> None:
+    """Click the point `ras` (mm) that a slice view (or slice widget) shows: move there, press, release."""
+    view = view.sliceView() if hasattr(view, "sliceView") else view
+    x, y = view.display_position(ras)
+    command = vtk.vtkCommand
+    for event in (command.MouseMoveEvent, command.LeftButtonPressEvent, command.LeftButtonReleaseEvent):
+        with watchdog().watching():
+            view.interact(event, x, y)
     pump()
 
 

@@ -8,14 +8,14 @@ import weakref
 from types import ModuleType
 from typing import Any
 
-from PySide6 import QtCore, QtGui, QtNetwork, QtUiTools, QtWidgets
+from PySide6 import QtCore, QtGui, QtNetwork, QtWidgets
 
 MAIN_THREAD = threading.get_ident()
 
 _NOT_IN_PYTHONQT = ("Signal", "Slot", "Property", "ClassInfo", "QEnum", "QFlag", "SignalInstance", "MetaSignal")
 # C++ asks for a Python override of a virtual function by its name: such a name must stay a method here
 _VIRTUAL = ("sizeHint", "minimumSizeHint")
-_custom_widgets: dict[str, type] = {}
+custom_widgets: dict[str, type] = {}
 _patched: set[type] = set()
 thread_faults: list[str] = []
 
@@ -27,7 +27,7 @@ class Unconvertible(AttributeError):
 def register_custom_widget(widget_class: type) -> type:
     """Class decorator: a .ui file may name this class; its properties follow PythonQt's rules."""
     patch_class(widget_class)
-    _custom_widgets[widget_class.__name__] = widget_class
+    custom_widgets[widget_class.__name__] = widget_class
     return widget_class
 
 
@@ -42,6 +42,7 @@ def _checked(value: Any, meta: QtCore.QMetaProperty) -> Any:
     """The value as the property takes it, or `Unconvertible`; bool, int, float and str are not mixed."""
     type_name = meta.typeName()
     strict: dict[str, tuple[type, ...]] = {"bool": (bool,), "QString": (str,), "double": (float, int), "int": (int,)}
+    strict["QStringList"] = (list, tuple)
     if meta.isEnumType() or type_name not in strict:
         return value
     accepted = strict[type_name]
@@ -94,6 +95,8 @@ def _setattr(self: QtCore.QObject, name: str, value: Any) -> None:
             descriptor.__set__(self, value)
         else:
             self.__dict__[name] = value
+    elif isinstance(value, QtCore.QObject) and value.objectName == name:
+        return  # PySide's QUiLoader wants to put every named child on the root; `childWidgetVariables` is for that
     elif hasattr(type(self), name):
         raise AttributeError(f"'{name}' can not be overwritten on {type(self).__name__} object")
     else:
@@ -173,7 +176,7 @@ def _disconnect(self: QtCore.QObject, signal: str, target: Any) -> bool:
 
 
 def make_qt_module() -> ModuleType:
-    """Build `qt`: names of QtCore, QtGui, QtWidgets, QtNetwork and QUiLoader, each class patched."""
+    """Build `qt`: names of QtCore, QtGui, QtWidgets, and QtNetwork, each class patched."""
     module = ModuleType("qt", __doc__)
     for source in (QtCore, QtGui, QtWidgets, QtNetwork):
         for name in dir(source):
@@ -187,19 +190,4 @@ def make_qt_module() -> ModuleType:
     module.Qt = QtCore.Qt  # type: ignore[attr-defined]
     QtCore.QObject.name = property(_getter("objectName"), _setter("objectName"))
     QtCore.QObject.className = lambda self: self.metaObject().className()
-
-    class QUiLoader(QtUiTools.QUiLoader):
-        """Knows the CTK and qMRML stand-ins; a class it does not know is an error, not an empty QWidget."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            for widget_class in _custom_widgets.values():
-                self.registerCustomWidget(widget_class)
-
-        def createWidget(self, class_name: str, parent: Any = None, name: str = "") -> Any:
-            if class_name not in self.availableWidgets():
-                raise NotImplementedError(f"the test double has no widget class {class_name}")
-            return super().createWidget(class_name, parent, name)
-
-    module.QUiLoader = QUiLoader  # type: ignore[attr-defined]
     return module

@@ -19,8 +19,6 @@ def _option(kind: Any, name: str) -> Any:
         return self._options[name]
 
     def set_(self: Any, value: Any) -> None:
-        if kind == "QStringList" and isinstance(value, str):
-            raise TypeError(f"{name} takes a list of class names, not the text {value!r}")
         self._options[name] = value
         self._refresh()
 
@@ -112,36 +110,44 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._observed.clear()
         self._scene = scene
         if scene is not None:
-            this = weakref.ref(self)
-
-            @vtk.calldata_type(vtk.VTK_OBJECT)
-            def changed(_scene: Any, event: str, node: Any = None) -> None:
-                combo = this()
-                if combo is not None:
-                    combo._scene_changed(event, node)
-
-            for event in (scene.NodeAddedEvent, scene.NodeAboutToBeRemovedEvent):
-                self._observed.append((scene, observe(scene, event, changed)))
-
-            def refresh(*_arguments: Any) -> None:
-                combo = this()
-                if combo is not None:
-                    combo._refresh()
-
-            for event in (scene.NodeRemovedEvent, scene.EndBatchProcessEvent, scene.EndCloseEvent, scene.EndImportEvent):
-                self._observed.append((scene, observe(scene, event, refresh)))
+            for event, method in (
+                (scene.NodeAddedEvent, "_node_added"),
+                (scene.NodeAboutToBeRemovedEvent, "_node_leaves"),
+                (scene.NodeRemovedEvent, "_refresh"),
+                (scene.EndBatchProcessEvent, "_refresh"),
+                (scene.EndCloseEvent, "_refresh"),
+                (scene.EndImportEvent, "_refresh"),
+            ):
+                self._observe(scene, event, method)
+            for node in self._all_nodes():
+                self._observe(node, vtk.vtkCommand.ModifiedEvent, "_refresh")
         self._current = self._requested or self._current
         self._requested = ""
         self._refresh()
         self.setEnabled(scene is not None)
 
-    def _scene_changed(self, event: str, node: Any) -> None:
-        if node is None or not self._accepts(node):
-            return
-        if event == "NodeAddedEvent":
+    def _observe(self, obj: Any, event: Any, method: str) -> None:
+        this = weakref.ref(self)
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def call(_caller: Any, _event: str, node: Any = None) -> None:
+            combo = this()
+            if combo is not None:
+                getattr(combo, method)(node)
+
+        self._observed.append((obj, observe(obj, event, call)))
+
+    def _node_added(self, node: Any) -> None:
+        self._observe(node, vtk.vtkCommand.ModifiedEvent, "_refresh")
+        if self._accepts(node):
             self._refresh()
             self.nodeAdded.emit(node)
-        else:
+
+    def _node_leaves(self, node: Any) -> None:
+        for obj, tag in [entry for entry in self._observed if entry[0] is node]:
+            unobserve(obj, tag)
+            self._observed.remove((obj, tag))
+        if self._accepts(node):
             self.nodeAboutToBeRemoved.emit(node)
 
     def _accepts(self, node: Any) -> bool:
@@ -160,17 +166,17 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             if node.IsA(kind)
         )
 
-    def _refresh(self) -> None:
+    def _refresh(self, _node: Any = None) -> None:
         """List the accepted nodes again; where the current one is gone, choose as Slicer does."""
         if self._scene is not None and self._scene.IsBatchProcessing():
             return
-        nodes = [] if self._scene is None else [self._scene.GetNthNode(i) for i in range(self._scene.GetNumberOfNodes())]
-        nodes = [node for node in nodes if self._accepts(node)]
+        nodes = [node for node in self._all_nodes() if self._accepts(node)]
+        was_empty, before = not self._ids, self._current
         self._ids = [node.GetID() for node in nodes]
-        before = self._current
         if self._current not in self._ids:
-            # without a "None" entry Slicer never leaves the box empty while there is a node: the last one
-            self._current = "" if self._options["noneEnabled"] or not self._ids else self._ids[-1]
+            # without a "None" entry the first node that comes is chosen, and the last of those left when one goes
+            choose = not self._options["noneEnabled"] and self._ids and (was_empty or before)
+            self._current = self._ids[0 if was_empty else -1] if choose else ""
         offset = int(self._options["noneEnabled"])
         self._box.blockSignals(True)
         self._box.clear()
@@ -179,6 +185,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._box.blockSignals(False)
         if self._current != before:
             self._announce()
+
+    def _all_nodes(self) -> list[Any]:
+        return [] if self._scene is None else [self._scene.GetNthNode(i) for i in range(self._scene.GetNumberOfNodes())]
 
     def _announce(self) -> None:
         node = self.currentNode()

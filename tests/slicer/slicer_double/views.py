@@ -64,6 +64,7 @@ class View:
                 factory.RegisterDisplayableManager(name)
         self._group = factory.InstantiateDisplayableManagers(self._renderer)
         self._group.SetMRMLDisplayableNode(node)
+        self._focused: Any = None
         self.render_requests = 0
         self._tag = observe(self._group, vtk.vtkCommand.UpdateEvent, self._count_request)
 
@@ -99,6 +100,38 @@ class View:
         width, height, _ = image.GetDimensions()
         return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1].copy()
 
+    def interact(self, event: int, x: int, y: int) -> bool:
+        """Hand one mouse event at display position (x, y), origin bottom left, to the nearest displayable manager.
+
+        Does what vtkMRMLViewInteractorStyle does, which the wheel has no Python name for. True: somebody took it.
+        """
+        data = slicer.vtkMRMLInteractionEventData()
+        data.SetType(event)
+        data.SetViewNode(self._node)
+        data.SetRenderer(self._renderer)
+        data.SetDisplayPosition((x, y))
+        data.SetWorldPosition(self.world_position(x, y))
+        data.SetMouseMovedSinceButtonDown(False)
+        takers = []
+        for index in range(self._group.GetDisplayableManagerCount()):
+            manager = self._group.GetNthDisplayableManager(index)
+            distance = vtk.reference(float("inf"))
+            if manager.CanProcessInteractionEvent(data, distance):
+                takers.append((distance.get(), index, manager))
+        if not takers:
+            return False
+        nearest = min(takers, key=lambda taker: taker[:2])[2]
+        if nearest is not self._focused:
+            if self._focused is not None:
+                self._focused.SetHasFocus(False, data)
+            nearest.SetHasFocus(True, data)
+            self._focused = nearest
+        return bool(nearest.ProcessInteractionEvent(data))
+
+    def world_position(self, x: int, y: int) -> tuple[float, float, float]:
+        """RAS of a display position, as far as the view knows it."""
+        return (0.0, 0.0, 0.0)
+
     def observed_objects(self) -> tuple[Any, ...]:
         return (self._render_window, self._interactor, self._renderer, self._group)
 
@@ -131,6 +164,20 @@ class SliceView(View):
 
     def mrmlSliceNode(self) -> Any:
         return self._node
+
+    def world_position(self, x: int, y: int) -> tuple[float, float, float]:
+        ras = self._node.GetXYToRAS().MultiplyPoint((x, y, 0, 1))
+        return ras[:3]
+
+    def display_position(self, ras: Any) -> tuple[int, int]:
+        """Where a point of the world (RAS mm) is drawn; AssertionError where it is outside the view."""
+        to_xy = vtk.vtkMatrix4x4()
+        vtk.vtkMatrix4x4.Invert(self._node.GetXYToRAS(), to_xy)
+        x, y, depth, _ = to_xy.MultiplyPoint((*ras, 1))
+        x, y = round(x), round(y)
+        assert 0 <= x < _SIZE and 0 <= y < _SIZE, f"{ras} is outside the view {self._node.GetName()}"
+        assert abs(depth) < 1, f"{ras} is not on the slice that {self._node.GetName()} shows"
+        return x, y
 
     def convertDeviceToXYZ(self, position: tuple[int, int]) -> tuple[float, float, float]:
         return float(position[0]), float(_SIZE - 1 - position[1]), 0.0

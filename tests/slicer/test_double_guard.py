@@ -1,0 +1,332 @@
+"""The guard finds each kind of fault: a fault is made on purpose under an inner guard, which has to name it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def inner(slicer_app: Any) -> Iterator[Any]:
+    """A second guard inside the test's own one, which sees nothing of what happens before `finish()`."""
+    from slicer_double.guard import Guard
+
+    return Guard().start()
+
+
+def _only(faults: list[Any], kind: str, text: str) -> None:
+    assert [fault.kind for fault in faults] == [kind], faults
+    assert text in faults[0].text
+
+
+def test_nothing_wrong_is_no_fault(inner: Any) -> None:
+    import qt
+    from slicer_double.helpers import click
+
+    button = qt.QPushButton("press")
+    pressed: list[int] = []
+    button.connect("clicked()", lambda: pressed.append(1))
+    button.show()
+    click(button)
+    assert pressed == [1]
+    assert inner.finish() == []
+
+
+def test_exception_in_a_slot(inner: Any) -> None:
+    import qt
+    from slicer_double.helpers import click
+
+    def slot() -> None:
+        raise ValueError("lost in a slot")
+
+    button = qt.QPushButton("press")
+    button.connect("clicked()", slot)
+    button.show()
+    click(button)
+    _only(inner.finish(), "exception", "lost in a slot")
+
+
+def test_exception_in_a_vtk_observer(inner: Any) -> None:
+    import slicer
+
+    def observer(*_: Any) -> None:
+        raise ValueError("lost in an observer")
+
+    tag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.NodeAddedEvent, observer)
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode")
+    slicer.mrmlScene.RemoveObserver(tag)
+    _only(inner.finish(), "exception", "lost in an observer")
+
+
+def test_exception_in_a_timer(inner: Any) -> None:
+    import qt
+    from slicer_double.helpers import wait_until
+
+    def late() -> None:
+        raise ValueError("lost in a timer")
+
+    qt.QTimer.singleShot(0, late)
+    wait_until(lambda: inner.faults, 5)
+    _only(inner.finish(), "exception", "lost in a timer")
+
+
+def test_exception_in_a_thread(inner: Any) -> None:
+    def work() -> None:
+        raise ValueError("lost in a thread")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    _only(inner.finish(), "exception", "lost in a thread")
+
+
+def test_exception_that_python_cannot_raise(inner: Any) -> None:
+    class Bad:
+        def __del__(self) -> None:
+            raise ValueError("lost in __del__")
+
+    bad = Bad()
+    del bad
+    _only(inner.finish(), "exception", "lost in __del__")
+
+
+def test_thread_that_does_not_end(inner: Any) -> None:
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, name="forgotten worker")
+    thread.start()
+    _only(inner.finish(grace=0.05), "thread", "forgotten worker")
+    end.set()
+    thread.join()
+
+
+def test_thread_that_ends_in_time_is_no_fault(inner: Any) -> None:
+    threading.Thread(target=time.sleep, args=(0.1,)).start()
+    assert inner.finish(grace=5) == []
+
+
+@pytest.mark.parametrize("target", ["scene", "node", "slice logic", "interactor"])
+def test_observer_that_was_not_removed(inner: Any, slicer_app: Any, target: str) -> None:
+    import slicer
+
+    red = slicer_app.layoutManager().sliceWidget("Red")
+    obj = {
+        "scene": slicer.mrmlScene,
+        "node": slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "t"),
+        "slice logic": red.sliceLogic(),
+        "interactor": red.interactor(),
+    }[target]
+    tag = obj.AddObserver("ModifiedEvent", lambda *_: None)
+    inner.check_application(slicer_app)
+    obj.RemoveObserver(tag)
+    _only(inner.finish(), "observer", "1 left on")
+
+
+def test_observers_of_a_mixin_are_found_and_gone_after_removal(inner: Any, slicer_app: Any) -> None:
+    import slicer
+
+    mixin = slicer.util.VTKObservationMixin()
+    mixin.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, lambda *_: None)
+    inner.check_application(slicer_app)
+    assert len(inner.take("observer")) == 1
+    mixin.removeObservers()
+    inner.check_application(slicer_app)
+    assert inner.finish() == []
+
+
+def test_own_observers_of_the_double_are_no_fault_and_go_with_the_widget(inner: Any, slicer_app: Any) -> None:
+    import slicer
+    from slicer_double.observing import _own
+
+    key = slicer.mrmlScene.GetAddressAsString("")
+    before = len(_own.get(key, ()))
+    combo = slicer.qMRMLNodeComboBox()
+    combo.setMRMLScene(slicer.mrmlScene)
+    assert len(_own[key]) > before
+    inner.check_application(slicer_app)
+    combo.deleteLater()
+    slicer_app.processEvents()
+    assert len(_own[key]) == before
+    assert inner.finish() == []
+
+
+def test_timer_that_was_not_stopped(inner: Any) -> None:
+    import qt
+
+    timer = qt.QTimer()
+    timer.start(5000)
+    _only(inner.finish(), "timer", "5000 ms")
+
+
+def test_timer_that_only_a_widget_knows(inner: Any) -> None:
+    import qt
+
+    window = qt.QWidget()
+    qt.QTimer(window).start(5000)
+    _only(inner.finish(), "timer", "5000 ms")
+
+
+def test_single_shot_that_has_not_fired(inner: Any) -> None:
+    import qt
+
+    qt.QTimer.singleShot(50_000, print)
+    _only(inner.finish(), "timer", "singleShot(50000, print) has not fired")
+
+
+@pytest.mark.parametrize("how", ["sleep", "compute", "wait for a lock"])
+def test_main_thread_blocked_in_a_slot(inner: Any, how: str) -> None:
+    import qt
+    from slicer_double.helpers import click
+
+    def compute() -> None:
+        end = time.thread_time() + 0.4
+        while time.thread_time() < end:
+            pass
+
+    slots = {"sleep": lambda: time.sleep(0.4), "compute": compute, "wait for a lock": lambda: lock.acquire(timeout=0.4)}
+    lock = threading.Lock()
+    lock.acquire()
+    button = qt.QPushButton("press")
+    button.connect("clicked()", slots[how])
+    button.show()
+    click(button)
+    _only(inner.finish(), "blocked", "events waited 0.")
+
+
+def test_main_thread_blocked_from_the_event_loop_says_where(inner: Any, slicer_app: Any) -> None:
+    import qt
+
+    def too_slow() -> None:
+        time.sleep(0.4)
+
+    qt.QTimer.singleShot(0, too_slow)
+    time.sleep(0.01)
+    slicer_app.processEvents()
+    _only(inner.finish(), "blocked", "in too_slow")
+
+
+def test_long_wait_of_the_test_itself_and_excused_drawing_are_no_fault(inner: Any, slicer_app: Any) -> None:
+    import qt
+    from slicer_double.watchdog import watchdog
+
+    def draws_slowly() -> None:
+        with watchdog().excused():
+            time.sleep(0.4)
+
+    time.sleep(0.4)
+    qt.QTimer.singleShot(0, draws_slowly)
+    time.sleep(0.01)
+    slicer_app.processEvents()
+    assert inner.finish() == []
+
+
+def test_many_short_slots_are_no_fault(inner: Any) -> None:
+    import qt
+    from slicer_double.helpers import wait_until
+
+    runs: list[int] = []
+    timer = qt.QTimer()
+    timer.connect("timeout()", lambda: (time.sleep(0.05), runs.append(1)))
+    timer.start(0)
+    wait_until(lambda: len(runs) > 10)
+    timer.stop()
+    assert inner.finish() == []
+
+
+def test_processor_time_that_others_took_does_not_count(slicer_app: Any, monkeypatch: Any, tmp_path: Any) -> None:
+    from slicer_double.watchdog import watchdog
+
+    dog = watchdog()
+    waits = tmp_path / "schedstat"
+    waits.write_text("0 0 0")
+    monkeypatch.setattr(dog, "_schedstat", waits)
+    before = len(dog.stalls)
+    with dog.watching():
+        time.sleep(0.4)
+        waits.write_text("0 400000000 0")
+    assert len(dog.stalls) == before
+
+
+def test_error_that_vtk_only_logs(inner: Any) -> None:
+    import vtk
+
+    vtk.vtkXMLImageDataReader().Update()
+    assert {fault.kind for fault in inner.finish()} == {"vtk"}
+    assert "File name not specified" in inner.faults[0].text
+
+
+def test_warning_that_qt_only_logs(inner: Any) -> None:
+    import qt
+
+    widget = qt.QWidget()
+    qt.QVBoxLayout(widget)
+    qt.QVBoxLayout(widget)
+    _only(inner.finish(), "qt", "already has a layout")
+
+
+def _in_thread(function: Any) -> None:
+    def work() -> None:
+        try:
+            function()
+        except RuntimeError:
+            return
+
+    thread = threading.Thread(target=work, name="worker")
+    thread.start()
+    thread.join()
+
+
+def test_widget_used_from_another_thread(inner: Any) -> None:
+    import qt
+
+    label = qt.QLabel("a")
+    _in_thread(lambda: setattr(label, "text", "b"))
+    assert label.text == "a"
+    _only(inner.finish(), "wrong-thread", "QLabel.text was used from thread 'worker'")
+
+
+def test_scene_used_from_another_thread(inner: Any, slicer_app: Any) -> None:
+    import slicer
+
+    inner.watch_scene(slicer.mrmlScene)
+    _in_thread(lambda: slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode"))
+    inner.check_application(slicer_app)
+    assert {fault.kind for fault in inner.finish()} == {"wrong-thread"}
+
+
+def test_a_fault_fails_the_test(pytester: Any) -> None:
+    """The fixture itself: a swallowed exception turns a test that passes into one that does not."""
+    from pathlib import Path
+
+    here = Path(__file__).parent
+    pytester.makeconftest(
+        (here / "conftest.py").read_text().replace("Path(__file__).parent", f"Path({str(here)!r})", 1)
+    )
+    pytester.makepyfile(
+        """
+        def test_quiet(slicer_app):
+            import qt
+
+            def slot():
+                raise ValueError("swallowed")
+
+            qt.QTimer.singleShot(0, slot)
+            slicer_app.processEvents()
+
+        def test_clean(slicer_app):
+            slicer_app.processEvents()
+        """
+    )
+    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*the guard found:*"])
+
+
+def test_hooks_are_restored(inner: Any) -> None:
+    during = sys.excepthook
+    inner.finish()
+    assert sys.excepthook is not during
