@@ -98,6 +98,7 @@ def test_bad_parameter(
         (["explain", "saliency", "--image", "{tmp}", "--out", "{out}"], "no such file"),
         (["explain", "saliency", "--image", "T1={scan}", "--out", "{out}"], "FLAIR"),
         (["explain", "saliency", "--image", "FLAIR={scan}", "--image", "T1={scan}", "--out", "{out}"], "FLAIR"),
+        (["explain", "saliency", "--cohort", "{tmp}", "--out", "{out}"], "--cohort"),
         (["explain", "magic", "--image", "{scan}", "--out", "{out}"], "magic"),
         (["infer", "--image", "{scan}", "--out", "{scan}"], "oblique.nii.gz"),
         (["explain", "saliency", "--image", "{scan}", "--out", "{scan}"], "something else"),
@@ -112,6 +113,8 @@ def test_bad_parameter(
         (["phantom", "{scan}"], "oblique.nii.gz"),
         (["serve", "{tmp}/absent"], "absent"),
         (["serve", "{tmp}", "--port", "70000"], "70000"),
+        (["serve", "{tmp}", "--cohorts", "{tmp}/absent"], "its subfolders are the cohorts"),
+        (["serve", "{tmp}", "--cohorts", "{scan}"], "oblique.nii.gz"),
         (["nonsense"], "nonsense"),
     ],
 )
@@ -126,6 +129,54 @@ def test_bad_command_line(
     out = tmp_path / "out"
     filled = [part.format(out=out, scan=oblique_scan, tmp=tmp_path) for part in arguments]
     code, shown = _run(filled, capsys)
+    assert code == 2, shown
+    assert words in shown
+    assert "Traceback" not in shown
+    assert not out.exists()
+
+
+COHORTS = [
+    ([], "--cohort"),
+    (["--cohort", "{tmp}/absent", "--source", "centre=01"], "absent"),
+    (["--cohort", "{tmp}/../absent", "--source", "centre=01"], "absent"),
+    (["--cohort", "/dev/null", "--source", "centre=01"], "/dev/null"),
+    (["--cohort", "{empty}", "--source", "centre=01"], "accepted layouts"),
+    (["--cohort", "{scan}", "--source", "centre=01"], "oblique.nii.gz"),
+    (["--cohort", "{t1}", "--source-rater", "1"], "its images are T1"),
+    (["--image", "{scan}", "--cohort", "{good}", "--source-rater", "1"], "--image"),
+    (["--cohort", "{good}"], "source"),
+    (["--cohort", "{good}", "--source", "centre=03", "--source-rater", "1"], "centre is one of 01, 07"),
+    (["--cohort", "{good}", "--source", "age=90..", "--source-rater", "1"], "age is one of 30, 31"),
+    (["--cohort", "{good}", "--source", "site=1", "--source-rater", "1"], "known are age, centre"),
+    (["--cohort", "{good}", "--source-rater", "9"], "raters are 1, 2"),
+    (["--cohort", "{good}", "--source-rater", "1", "--target", "centre=03"], "target"),
+    (["--cohort", "{good}", "--source", "centre"], "KEY=VALUE"),
+    (["--cohort", "{good}", "--source", "=01"], "KEY=VALUE"),
+    (["--cohort", "{good}", "--source", "centre=01,,07"], "KEY=VALUE"),
+    (["--cohort", "{good}", "--source", "age=.."], "KEY=VALUE"),
+    (["--cohort", "{good}", "--source", "age=50..30"], "exceeds"),
+    (["--cohort", "{good}", "--source", "age=30..", "--source", "age=..50"], "given twice"),
+    (["--cohort", "{good}", "--source-rater", "1", "--model", "absent"], "tiny"),
+]
+
+
+@pytest.mark.usefixtures("cohort_method")
+@pytest.mark.parametrize(("arguments", "words"), COHORTS)
+def test_bad_cohort(
+    arguments: list[str],
+    words: str,
+    in_tiny_home: Path,
+    oblique_scan: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from cohort_method import NAME, write_cohort
+
+    places = {"good": write_cohort(tmp_path / "good"), "t1": write_cohort(tmp_path / "t1", modality="T1")}
+    (tmp_path / "empty").mkdir()
+    filled = [part.format(tmp=tmp_path, scan=oblique_scan, empty=tmp_path / "empty", **places) for part in arguments]
+    out = tmp_path / "out"
+    code, shown = _run(["explain", NAME, "--out", str(out), *filled], capsys)
     assert code == 2, shown
     assert words in shown
     assert "Traceback" not in shown

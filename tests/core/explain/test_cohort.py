@@ -119,7 +119,6 @@ def test_an_environment_that_selects_nothing_is_named_with_what_there_is(folder)
 def test_a_change_meanwhile_is_a_conflict(folder, cohort_method, monkeypatch):
     def explain_and_disturb(self, given, parameters, progress):
         (folder / "p0_image.nii.gz").write_bytes(b"other")
-        return None
 
     monkeypatch.setattr("cohort_method.MaskVolumeExplainer.explain", explain_and_disturb)
     with pytest.raises(ConflictError, match="p0/FLAIR"):
