@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from slicerxai.data.case import Case
 from slicerxai.data.io import write_volume
 from slicerxai.data.volume import Volume
 from slicerxai.settings import settings
-
-sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
@@ -79,9 +76,8 @@ def in_tiny_home(tiny_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 @pytest.fixture
 def cohort_method(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small method of cohorts of the tests is registered in this process."""
-    from cohort_method import ENTRY
-
     from slicerxai.explain.registry import METHODS
+    from tests.support.cohort_method import ENTRY
 
     monkeypatch.setitem(METHODS, ENTRY.name, ENTRY)
 

@@ -170,7 +170,7 @@ def test_bad_cohort(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from cohort_method import NAME, write_cohort
+    from tests.support.cohort_method import NAME, write_cohort
 
     places = {"good": write_cohort(tmp_path / "good"), "t1": write_cohort(tmp_path / "t1", modality="T1")}
     (tmp_path / "empty").mkdir()

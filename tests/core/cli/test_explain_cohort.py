@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 import pytest
-from cohort_method import NAME, MaskVolumeParameters, write_cohort
 
 from slicerxai.cli.main import run
 from slicerxai.cli.options import given, options
 from slicerxai.data.cohort import Between, Environment, OneOf
+from tests.support.cohort_method import NAME, MaskVolumeParameters, write_cohort
 
 pytestmark = pytest.mark.usefixtures("cohort_method")
 

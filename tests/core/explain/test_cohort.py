@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from cohort_method import NAME, MaskVolumeParameters, write_cohort
 from PIL import Image
 
 from slicerxai.data.case import Case
@@ -20,6 +19,7 @@ from slicerxai.explain.folder import load, save
 from slicerxai.explain.overview import overview
 from slicerxai.explain.report import render
 from slicerxai.explain.run import parse_parameters, run_cohort
+from tests.support.cohort_method import NAME, MaskVolumeParameters, write_cohort
 
 FLAIR_MODEL = SimpleNamespace(
     info=SimpleNamespace(name="tiny", digest="d" * 64, channels=("FLAIR",)), device=torch.device("cpu")
@@ -120,7 +120,7 @@ def test_a_change_meanwhile_is_a_conflict(folder, cohort_method, monkeypatch):
     def explain_and_disturb(self, given, parameters, progress):
         (folder / "p0_image.nii.gz").write_bytes(b"other")
 
-    monkeypatch.setattr("cohort_method.MaskVolumeExplainer.explain", explain_and_disturb)
+    monkeypatch.setattr("tests.support.cohort_method.MaskVolumeExplainer.explain", explain_and_disturb)
     with pytest.raises(ConflictError, match="p0/FLAIR"):
         run_cohort(NAME, parse_parameters(NAME, CENTRES), FLAIR_MODEL, read_cohort(folder))
 

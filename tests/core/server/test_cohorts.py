@@ -4,9 +4,9 @@ import json
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
-from cohort_method import NAME, write_cohort
 from fastapi.testclient import TestClient
 from small_server import FolderDatastore, make_app, make_home, make_pool
 
@@ -14,6 +14,7 @@ from slicerxai.errors import InputError, NotFoundError
 from slicerxai.explain import inputs
 from slicerxai.server.cohorts import Cohorts, describe, server_cohorts
 from slicerxai.server.sources import Sources
+from tests.support.cohort_method import NAME, write_cohort
 
 WAIT = 60
 SOURCE = {"where": {"centre": {"values": ["01"]}}, "rater": "1"}
@@ -130,7 +131,7 @@ def test_without_the_folder_there_are_no_cohorts(tmp_path):
 
 
 def test_a_name_that_is_no_text_is_not_offered(tmp_path):
-    os.mkdir(os.fsencode(tmp_path) + b"/\xff\xfe")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe")).mkdir()
     assert Cohorts(tmp_path).names() == []
 
 
