@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -298,32 +300,37 @@ def test_scene_used_from_another_thread(inner: Any, slicer_app: Any) -> None:
     assert {fault.kind for fault in inner.finish()} == {"wrong-thread"}
 
 
-def test_a_fault_fails_the_test(pytester: Any) -> None:
+def test_a_fault_fails_the_test(tmp_path: Path) -> None:
     """The fixture itself: a swallowed exception turns a test that passes into one that does not."""
-    from pathlib import Path
-
-    here = Path(__file__).parent
-    pytester.makeconftest(
-        (here / "conftest.py").read_text().replace("Path(__file__).parent", f"Path({str(here)!r})", 1)
+    (tmp_path / "conftest.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from slicer_double.fixtures import guard, slicer_app\n"
     )
-    pytester.makepyfile(
-        """
-        def test_quiet(slicer_app):
-            import qt
-
-            def slot():
-                raise ValueError("swallowed")
-
-            qt.QTimer.singleShot(0, slot)
-            slicer_app.processEvents()
-
-        def test_clean(slicer_app):
-            slicer_app.processEvents()
-        """
+    (tmp_path / "test_quiet.py").write_text(
+        "def test_quiet(slicer_app):\n"
+        "    import qt\n"
+        "    def slot():\n"
+        "        raise ValueError('swallowed')\n"
+        "    qt.QTimer.singleShot(0, slot)\n"
+        "    slicer_app.processEvents()\n"
+        "def test_clean(slicer_app):\n"
+        "    slicer_app.processEvents()\n"
     )
-    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
-    result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines(["*the guard found:*"])
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    assert "2 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "the guard found" in done.stdout
+    assert "swallowed" in done.stdout
 
 
 def test_hooks_are_restored(inner: Any) -> None:

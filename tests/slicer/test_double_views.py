@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def scan(slicer_app: Any) -> Any:
-    """A scan of 3 mm with a bright cube of 30 mm around (15, 15, 15) RAS in a grey block; in all slice views, at that point."""
+    """A scan of 3 mm with a bright cube of 30 mm around (15, 15, 15) RAS in a grey block; all slices go there."""
     import slicer
 
     voxels = np.zeros((40, 50, 60), np.float32)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-_qt_application: Any = None
 
 
+@functools.cache
 def install() -> Any:
     """Put `qt` and `ctk` into `sys.modules` and complete `slicer`; returns the QApplication. Safe to call again."""
-    global _qt_application
-    if _qt_application is not None:
-        return _qt_application
     import slicer
     import slicer.util
     from PySide6 import QtWidgets
 
-    _qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
-    _qt_application.setApplicationName("Slicer")
-    _qt_application.setQuitOnLastWindowClosed(False)
+    application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
+    application.setApplicationName("Slicer")
+    application.setQuitOnLastWindowClosed(False)
     _remove_leaked_names(slicer)
 
     from . import dialogs, pythonqt, timers
@@ -44,19 +42,19 @@ def install() -> Any:
     _add_module(slicer, "ScriptedLoadableModule", {n: v for n, v in vars(scripted).items() if n.startswith("Scripted")})
     _add_module(slicer, "i18n", {"tr": lambda text: text, "translate": lambda context, text: text})
     dialogs.record_instead_of_showing()
-    return _qt_application
+    return application
 
 
 def start_application() -> Any:
     """A fresh `slicer.app` with a fresh scene; `close()` it before the next one."""
-    install()
+    qt_application = install()
     import slicer
 
     from .application import Application
 
     vars(slicer.modules).clear()
     slicer.app = None
-    slicer.app = Application(_qt_application)
+    slicer.app = Application(qt_application)
     return slicer.app
 
 

@@ -1,4 +1,4 @@
-"""Finds what a test run would not notice: swallowed exceptions, leaks, errors that were only logged, a frozen window."""
+"""Finds what a test run would not notice: swallowed exceptions, leaks, logged errors, a frozen window."""
 
 from __future__ import annotations
 

@@ -97,11 +97,13 @@ def _setattr(self: QtCore.QObject, name: str, value: Any) -> None:
             self.__dict__[name] = value
     elif isinstance(value, QtCore.QObject) and value.objectName == name:
         return  # PySide's QUiLoader wants to put every named child on the root; `childWidgetVariables` is for that
+    elif type(value).__name__ == "SignalInstance":
+        self.__dict__[name] = value  # PySide keeps the signals of widgets that C++ made here
     elif hasattr(type(self), name):
         raise AttributeError(f"'{name}' can not be overwritten on {type(self).__name__} object")
     else:
         raise AttributeError(
-            f"'{name}' does not exist on {type(self).__name__} and creating new attributes on C++ objects is not allowed"
+            f"'{name}' does not exist on {type(self).__name__}, and C++ objects get no new attributes from Python"
         )
 
 

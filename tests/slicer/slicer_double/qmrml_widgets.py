@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Any, ClassVar
 
 import slicer
 import vtk
@@ -30,7 +30,7 @@ class qMRMLWidget(QtWidgets.QWidget):
     """The base of every module panel; hands its scene to children connected through `mrmlSceneChanged`."""
 
     mrmlSceneChanged = QtCore.Signal(object)
-    _signal_aliases = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+    _signal_aliases: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
 
     def setMRMLScene(self, scene: Any) -> None:
         self._scene = scene
@@ -56,7 +56,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     nodeAboutToBeRemoved = QtCore.Signal(object)
     currentNodeRenamed = QtCore.Signal(str)
     validityChanged = QtCore.Signal(bool)
-    _signal_aliases = {
+    _signal_aliases: ClassVar = {
         "currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged",
         "currentNodeChanged(bool)": "validityChanged",
         "nodeActivated(vtkMRMLNode*)": "nodeActivated",
@@ -154,10 +154,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if node.GetHideFromEditors() and not self._options["showHidden"]:
             return False
         types = self._options["nodeTypes"]
-        if self._options["showChildNodeTypes"]:
-            right = any(node.IsA(t) for t in types)
-        else:
-            right = node.GetClassName() in types
+        derived = self._options["showChildNodeTypes"]
+        right = any(node.IsA(t) for t in types) if derived else node.GetClassName() in types
         if not right or any(node.IsA(t) and t not in types for t in self._options["hideChildNodeTypes"]):
             return False
         return all(

@@ -33,7 +33,7 @@ class ScriptedLoadableModule:
 
 
 class ScriptedLoadableModuleWidget:
-    """Made with the C++ widget as `parent`, then `setup()`; `enter()`/`exit()` when shown and left; `cleanup()` last."""
+    """Made with the C++ widget as `parent`, then `setup()`; `enter()` when shown, `exit()` when left; `cleanup()`."""
 
     def __init__(self, parent: Any = None) -> None:
         import qt
@@ -167,7 +167,8 @@ def load_module(path: Path | str) -> LoadedModule:
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     python_module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = python_module
     spec.loader.exec_module(python_module)

@@ -175,7 +175,8 @@ class SliceView(View):
         vtk.vtkMatrix4x4.Invert(self._node.GetXYToRAS(), to_xy)
         x, y, depth, _ = to_xy.MultiplyPoint((*ras, 1))
         x, y = round(x), round(y)
-        assert 0 <= x < _SIZE and 0 <= y < _SIZE, f"{ras} is outside the view {self._node.GetName()}"
+        inside = 0 <= x < _SIZE and 0 <= y < _SIZE
+        assert inside, f"{ras} is outside the view {self._node.GetName()}"
         assert abs(depth) < 1, f"{ras} is not on the slice that {self._node.GetName()} shows"
         return x, y
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import time
@@ -106,15 +107,10 @@ class Watchdog:
                 self._stack = "".join(traceback.format_stack(frame)[-4:])
 
 
-_watchdog: Watchdog | None = None
-
-
+@functools.cache
 def watchdog() -> Watchdog:
     """The one watchdog of the process; made in the main thread, after the QApplication."""
-    global _watchdog
-    if _watchdog is None:
-        _watchdog = Watchdog()
-    return _watchdog
+    return Watchdog()
 
 
 def pump() -> None:
