@@ -34,7 +34,7 @@ def grid(directions: np.ndarray, spacing: tuple[float, float, float], shape: tup
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(directions) * spacing
     middle = affine[:3, :3] @ ((np.array(shape) - 1) / 2)
-    affine[:3, 3] = LANDMARK + [3.3, -2.2, 4.1] - middle
+    affine[:3, 3] = LANDMARK + np.array([3.3, -2.2, 4.1]) - middle
     return affine
 
 

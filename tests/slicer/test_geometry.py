@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,14 @@ from saliency_scenes import (
     centroid,
     explanation,
     half_voxel,
+    parse,
     rotation,
     scan,
     segment,
 )
 
 from slicerxai.data.io import read_volume
+from slicerxai.explain.multipart import encode_folder
 
 NO_TRANSFORM = np.eye(4)
 RIGID = np.eye(4)
@@ -143,3 +148,45 @@ def test_straightened_grid_covers_the_volume(name: str, slicer_app: Any, logic: 
     assert np.sign(np.linalg.det(sent.affine)) == np.sign(np.linalg.det(world))
     volumes = [abs(np.linalg.det(affine[:3, :3])) for affine in (sent.affine, SHEARED @ world)]
     assert volumes[0] == pytest.approx(volumes[1], rel=0.15)
+
+
+def test_same_as_the_command_line(
+    slicer_app: Any, logic: Any, tiny_home: Path, oblique_scan: Path, tmp_path: Path
+) -> None:
+    """A real result in the scene equals the command line's folder: bit for bit on its grid, and on another one."""
+    import slicer
+    from XAILib.geometry import resample
+    from XAISaliencyLib.volumes import affine_of, array_of
+
+    given = read_volume(oblique_scan)
+    volume = add_volume(slicer.mrmlScene, given.array, given.affine)
+    volume.SetAndObserveTransformNodeID(add_transform(slicer.mrmlScene, RIGID).GetID())
+    sent = logic.export(volume, tmp_path, "FLAIR")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "slicerxai.cli.main", "explain", "saliency", "--image", str(sent)]
+    environment = {**os.environ, "SLICERXAI_HOME": str(tiny_home), "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, "--out", str(out)], check=True, env=environment, capture_output=True)
+
+    node = logic.load(parse(*encode_folder(out)), volume)
+    result = logic.result(node)
+    saliency, lesions = (read_volume(out / "overlays" / f"{name}.nrrd") for name in ("saliency", "lesions"))
+    assert lesions.array.sum() > 20
+    found, affine = array_of(result.saliency), affine_of(result.saliency)
+    assert np.array_equal(found, saliency.array)
+    assert affine == pytest.approx(saliency.affine, abs=1e-9)
+    assert affine == pytest.approx(RIGID @ given.affine, abs=1e-6)
+    target, shape = GRIDS["anisotropic"]
+    ours, theirs = (
+        resample(array, place, shape, target) for array, place in ((found, affine), (saliency.array, saliency.affine))
+    )
+    assert np.abs(theirs).max() > 0
+    assert ours == pytest.approx(theirs, abs=1e-6 * np.abs(theirs).max())
+
+    voxels, place = segment(result.segmentation, "lesions")
+    index = np.argwhere(voxels)
+    world = index @ place[:3, :3].T + place[:3, 3]
+    expected = np.argwhere(lesions.array) @ lesions.affine[:3, :3].T + lesions.affine[:3, 3]
+    assert np.sort(world, axis=0) == pytest.approx(np.sort(expected, axis=0), abs=1e-6)
+    assert [lesion.number for lesion in logic.lesions(node)] == list(range(1, len(logic.lesions(node)) + 1))
+    for lesion in logic.lesions(node):
+        assert np.linalg.norm(world - lesion.centre, axis=1).min() < 5

@@ -45,18 +45,14 @@ class Picker:
         node = self._release()
         if node is None:
             return
-        selection, interaction = self._mode_nodes()
-        placing = interaction.GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.Place
-        if placing and selection.GetActivePlaceNodeID() == node.GetID():
+        if self._places(node):
+            _, interaction = self._mode_nodes()
             interaction.SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.ViewTransform)
 
     @property
     def active(self) -> bool:
-        """Whether a click is waited for; not so any more when the user has left the place mode himself."""
-        if self._observed is None or not in_scene(self.scene, self._observed):
-            return False
-        _, interaction = self._mode_nodes()
-        return bool(interaction.GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.Place)
+        """Whether a click is waited for; not so any more when the user or another tool has ended the place mode."""
+        return self._observed is not None and in_scene(self.scene, self._observed) and self._places(self._observed)
 
     def node(self) -> Any:
         """The markups node; made when it is missing."""
@@ -78,6 +74,12 @@ class Picker:
         self._release()
         if self.on_point is not None:
             self.on_point((position[0], position[1], position[2]))
+
+    def _places(self, node: Any) -> bool:
+        """Whether the next click in a view places a point of this node."""
+        selection, interaction = self._mode_nodes()
+        placing = interaction.GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.Place
+        return bool(placing and selection.GetActivePlaceNodeID() == node.GetID())
 
     def _release(self) -> Any:
         """Stop observing; returns the markups node that was observed, or None."""

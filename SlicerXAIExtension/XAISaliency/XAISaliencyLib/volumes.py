@@ -62,11 +62,6 @@ def read_nrrd(path: Path, node: Any) -> Any:
 
     The archetype reader is not used: it turns the voxels of left-handed grids around.
     """
-    with path.open("rb") as file:
-        header = file.read(65536).split(b"\n\n", 1)[0]
-    if b"data file:" in header.lower() or b"datafile:" in header.lower():
-        msg = f"{path.name} refers to another file for its voxels, which is not accepted."
-        raise LoadError(msg)
     storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
     if not storage.ReadData(node) or node.GetImageData() is None:
@@ -85,7 +80,7 @@ def write_nrrd(node: Any, path: Path) -> Path:
     bare.SetAndObserveImageData(node.GetImageData())
     storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
-    if not storage.WriteData(bare):
+    if not path.parent.is_dir() or not storage.WriteData(bare):
         msg = f"The image cannot be written to {path}; is the disk full?"
         raise ExportError(msg)
     return path
