@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .inputs import contains, is_map, likely_input
@@ -73,6 +73,11 @@ class ImageSection:
         if len(channels) > 1:
             return f"The model “{source.model}” needs {_and(channels)}; choose a study of the server that has them."
         return ""
+
+    def with_model(self, source: Source) -> Source:
+        """The source with its own model, or with the chosen one where the server does not have that."""
+        names = [model.name for model in self._server.catalogue.models] if self._server else []
+        return source if source.model in names else replace(source, model=self.source.model)
 
     def channels(self, model: str | None) -> tuple[str, ...]:
         """Modalities that a model needs; empty while unknown."""

@@ -13,6 +13,7 @@ from .colours import AGAINST, EXPLAINED, FOR, LESIONS
 from .lesion_table import LesionTable
 from .lesions import Lesion
 from .logic import SaliencyLogic
+from .near import REACH_MM, is_near_lesion
 from .words import legend
 
 NO_RESULT = "No result yet. Choose an image above and press “Explain”."
@@ -23,7 +24,7 @@ class ResultSection:
     """Shows what the logic holds.
 
     Args:
-        explain_point: asked to explain the lesion at a point (R, A, S in mm) of a result node.
+        explain_point: asked to explain the lesion at a point (R, A, S in mm) of a result node; its number may follow.
         open_report: asked to open the report of a result node.
         changed: called whenever another result or lesion was chosen.
     """
@@ -32,7 +33,7 @@ class ResultSection:
         self,
         ui: Any,
         logic: SaliencyLogic,
-        explain_point: Callable[[Any, tuple[float, float, float]], None],
+        explain_point: Callable[..., None],
         open_report: Callable[[Any], None],
         changed: Callable[[], None],
     ) -> None:
@@ -59,6 +60,12 @@ class ResultSection:
         """The result node that is chosen, or None."""
         index = self.ui.resultCombo.currentIndex
         return self._nodes[index] if 0 <= index < len(self._nodes) else None
+
+    @property
+    def explained(self) -> int | None:
+        """Number of the one lesion that the shown result explains; None when it explains all."""
+        numbers = [lesion.number for lesion in self._lesions if lesion.explained]
+        return numbers[0] if len(numbers) == 1 else None
 
     def show(self, node: Any) -> None:
         """Show a result in the views and in the panel."""
@@ -163,7 +170,7 @@ class ResultSection:
 
     def _explain_lesion(self, lesion: Lesion) -> None:
         if self.ui.explainLesionButton.enabled:
-            self._explain_point(self.shown, lesion.centre)
+            self._explain_point(self.shown, lesion.centre, lesion.number)
 
     def _explain_chosen(self) -> None:
         if self.table.chosen is not None:
@@ -184,9 +191,15 @@ class ResultSection:
 
     def _on_point(self, point: tuple[float, float, float]) -> None:
         node = self.shown
-        self.stop_picking()
-        if node is not None:
+        if node is None:
+            self.stop_picking()
+        elif is_near_lesion(self._logic.result(node).segmentation, point):
+            self.stop_picking()
             self._explain_point(node, point)
+        else:
+            self.stop_picking(
+                f"No predicted lesion lies within {REACH_MM:g} mm of where you clicked; pick another place."
+            )
 
     def _remove(self) -> None:
         if self.shown is not None:

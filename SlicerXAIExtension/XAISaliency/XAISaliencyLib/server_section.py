@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from threading import Event
 from typing import Any
 
 import qt
@@ -52,6 +53,7 @@ class ServerSection:
         self._changed = changed
         self._task: Task | None = None
         self._then: Callable[[], None] | None = None
+        self._otherwise: Callable[[], None] | None = None
         ui.urlEdit.text = slicer.util.settingsValue(SETTING, DEFAULT_URL)
         ui.urlEdit.connect("textChanged(QString)", self._edited)
         ui.tokenEdit.connect("textChanged(QString)", self._edited)
@@ -64,34 +66,43 @@ class ServerSection:
     def url(self) -> str:
         return str(self.ui.urlEdit.text).strip()
 
-    @url.setter
-    def url(self, url: str) -> None:
-        if url and url != self.ui.urlEdit.text:
+    def propose(self, url: str) -> None:
+        """Take an address that came with a scene, unless this computer has a server of its own already.
+
+        Otherwise a scene from elsewhere could redirect images, and the token, to another server.
+        """
+        if url and not slicer.util.settingsValue(SETTING, ""):
             self.ui.urlEdit.text = url
 
     @property
     def connecting(self) -> bool:
         return self._task is not None
 
-    def connect_server(self, then: Callable[[], None] | None = None) -> None:
-        """Ask the server what it has; `then` is called once it has answered."""
+    def connect_server(
+        self, then: Callable[[], None] | None = None, otherwise: Callable[[], None] | None = None
+    ) -> None:
+        """Ask the server what it has; `then` is called once it has answered, `otherwise` when that failed."""
         if self.connecting:
             return
         self.server = None
-        self._then = then
+        self._then, self._otherwise = then, otherwise
         try:
             client = Client(self.url, self.ui.tokenEdit.text)
         except ServerError as error:
             self._failed(error)
             return
         self._say(f"Connecting to {self.url} …")
-        self._task = self._tasks.start(lambda stop, progress: _ask(client), self._connected, self._failed)
+        self._task = self._tasks.start(lambda stop, progress: _ask(client, stop), self._connected, self._failed)
         self._changed()
 
     def lost(self, error: ServerError) -> None:
         """Somebody else found out that the server does not answer or does not accept the token any more."""
         self.server = None
         self._failed(error)
+
+    def forget_plans(self) -> None:
+        """Whatever was to happen after connecting shall not happen any more."""
+        self._then = self._otherwise = None
 
     def refresh(self) -> None:
         """Enable what can be used."""
@@ -109,7 +120,8 @@ class ServerSection:
         """What is connected is not what is written any more."""
         if self._task is not None:
             self._tasks.drop(self._task)
-            self._task = self._then = None
+            self._task = None
+            self._give_up()
         self.server = None
         self._say("Not connected.")
         self._changed()
@@ -123,25 +135,33 @@ class ServerSection:
         models, studies = len(server.catalogue.models), len(server.studies)
         found = f"{models} model{'s' * (models != 1)}, {studies} stud{'y' if studies == 1 else 'ies'}"
         self.ui.serverState.text = f"{coloured('Connected', GOOD)} (version {server.catalogue.version}): {found}."
-        then, self._then = self._then, None
+        then = self._then
+        self.forget_plans()
         self._changed()
         if then is not None:
             then()
 
     def _failed(self, error: BaseException) -> None:
-        self._task = self._then = None
+        self._task = None
         message = str(error) if isinstance(error, ServerError) else f"Unexpected fault: {error!r}"
         self.ui.serverSection.text = "Server – not connected"
         self.ui.serverSection.collapsed = False
         self.ui.serverState.text = f"{coloured('Not connected', BAD)}: {escape(message)}"
+        self._give_up()
         self._changed()
         if not isinstance(error, ServerError):
             raise error
+
+    def _give_up(self) -> None:
+        otherwise = self._otherwise
+        self.forget_plans()
+        if otherwise is not None:
+            otherwise()
 
     def _say(self, text: str) -> None:
         self.ui.serverSection.text = "Server"
         self.ui.serverState.text = escape(text)
 
 
-def _ask(client: Client) -> Server:
-    return Server(client, client.catalogue(), client.studies())
+def _ask(client: Client, stop: Event) -> Server:
+    return Server(client, client.catalogue(stop), client.studies(stop))

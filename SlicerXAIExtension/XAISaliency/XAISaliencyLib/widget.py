@@ -25,10 +25,28 @@ from .server_section import ServerSection
 from .tasks import Task, Tasks
 from .words import METHOD, RESEARCH_USE, duration
 
-Point = tuple  # of R, A, S in mm
 CANCELLED = "Cancelled. The server has stopped the computation; nothing was changed in the scene."
 SCENE_CLOSED = "The scene was closed, so its explanation was cancelled."
-VOLUME_REMOVED = " The volume was removed meanwhile, so the result brings its own copy of the image."
+VOLUME_REMOVED = "The volume was removed meanwhile, so the result brings its own copy of the image."
+OTHER_LESION = (
+    "The centre of lesion {} lies nearer to another lesion, which was explained; pick it in the views instead."
+)
+UNREACHABLE = "the server cannot be asked; see “Server” above."
+LOST = frozenset({"unreachable", "timeout", "tls", "unauthorised"})
+"""Kinds of errors after which a connection is no connection any more."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What shall be explained: a whole image, or the lesion at a point (R, A, S in mm).
+
+    Attributes:
+        lesion: its number, where it is known.
+    """
+
+    source: Source
+    point: tuple[float, float, float] | None = None
+    lesion: int | None = None
 
 
 @dataclass
@@ -40,8 +58,8 @@ class Job:
         ended_because: what to tell when it was cancelled.
     """
 
-    source: Source
-    folder: TemporaryDirectory
+    wish: Wish
+    folder: TemporaryDirectory[str]
     started: float
     task: Task | None = None
     stopping: bool = False
@@ -79,7 +97,7 @@ class SaliencyPanel:
 
     def restore(self) -> None:
         """Take the choices and results of the scene."""
-        self.server.url = self.logic.parameters().server_url
+        self.server.propose(self.logic.parameters().server_url)
         self.image.restore()
         self.explain.restore()
         self.follow_scene()
@@ -105,17 +123,18 @@ class SaliencyPanel:
 
     def explain_image(self) -> None:
         """What the one big button does: connect if need be, then explain what is chosen."""
-        self._explain(self.image.source, None)
+        self._explain(Wish(self.image.source))
 
-    def explain_point(self, node: Any, point: Point) -> None:
-        """Explain the lesion at a point of a result's image, with that result's model."""
-        source = self._sources.get(node.GetID()) or Source(self.logic.result(node).source, "", None)
+    def explain_point(self, node: Any, point: tuple[float, float, float], lesion: int | None = None) -> None:
+        """Explain one lesion of a result's image, with that result's model."""
+        result = self.logic.result(node)
+        source = self._sources.get(node.GetID()) or Source(result.source, "", _model_of(result.document))
         if source.volume is not None and not contains(self.logic, source.volume):
-            source = Source(self.logic.result(node).source, "", source.model)
+            source = Source(result.source, "", source.model)
         if source.volume is None and not source.study:
-            self.explain.fail("The image of this result was removed from the scene; load it and explain it again.")
+            self.explain.fail("the image of this result was removed from the scene; load it and explain it again.")
             return
-        self._explain(source, point)
+        self._explain(Wish(source, point, lesion))
 
     def cancel(self) -> None:
         """Stop the running job, here and on the server."""
@@ -125,6 +144,7 @@ class SaliencyPanel:
         """The image of a running job goes; so does the job."""
         self._sources.clear()
         self.reports.forget()
+        self.server.forget_plans()
         self._cancel(SCENE_CLOSED)
 
     def leave(self) -> None:
@@ -142,29 +162,28 @@ class SaliencyPanel:
             self._job.folder.cleanup()
             self._job = None
 
-    def _explain(self, source: Source, point: Point | None) -> None:
+    def _explain(self, wish: Wish) -> None:
+        if self._job is not None:
+            return
         server = self.server.server
         if server is None:
             self.explain.say("Connecting to the server first …")
-            self.server.connect_server(then=lambda: self._explain(source, point))
+            self.server.connect_server(lambda: self._explain(wish), lambda: self.explain.fail(UNREACHABLE))
             return
-        self.refresh()
-        if self._job is not None:
-            return
-        source = Source(source.volume, source.study, source.model or self.image.source.model)
+        source = self.image.with_model(wish.source)
         if reason := self._server_reason() or self.image.reason_against(source):
             self.explain.fail(reason)
             return
-        job = Job(source, TemporaryDirectory(prefix="xai-"), time.monotonic())
+        job = Job(Wish(source, wish.point, wish.lesion), TemporaryDirectory(prefix="xai-"), time.monotonic())
         try:
             request = self._request(source, Path(job.folder.name))
         except SceneError as error:
             job.folder.cleanup()
             self.explain.fail(str(error))
             return
-        parameters = dict(self.explain.parameters)
-        if point is not None:
-            parameters["point"] = [round(float(value), 3) for value in point]
+        parameters = self.explain.parameters
+        if wish.point is not None:
+            parameters["point"] = [round(float(value), 3) for value in wish.point]
         self._job = job
         self.logic.parameters().server_url = self.server.url
         self.explain.progress(0.0, "starting", None)
@@ -173,7 +192,7 @@ class SaliencyPanel:
             lambda stop, progress: run_explanation(client, METHOD, request, source.model, parameters, stop, progress),
             self._done,
             self._failed,
-            self.explain.progress,
+            self._progress,
         )
         self.refresh()
 
@@ -193,24 +212,32 @@ class SaliencyPanel:
         job.task.cancel()
         self.refresh()
 
+    def _progress(self, fraction: float, message: str, eta: float | None) -> None:
+        if self._job is not None and not self._job.stopping:
+            self.explain.progress(fraction, message, eta)
+
     def _done(self, result: Result) -> None:
         job = self._end_job()
-        if job.stopping:  # it ended just before it could be stopped: what the user wanted counts
+        if job.stopping:  # it was finished just before it could be stopped: what the user wanted counts
             self.explain.say(job.ended_because)
             self.refresh()
             return
-        removed = job.source.volume is not None and not contains(self.logic, job.source.volume)
+        source = job.wish.source
         try:
-            node = self.logic.load(result, job.source.volume)
+            node = self.logic.load(result, source.volume)
         except (SceneError, ServerError) as error:
             self.explain.fail(str(error))
             self.refresh()
             return
-        self._sources[node.GetID()] = job.source
+        self._sources[node.GetID()] = source
         self.reports.remember(node, result.job)
-        took = duration(time.monotonic() - job.started)
-        self.explain.succeed(f"{node.GetName()}, in {took}.{VOLUME_REMOVED if removed else ''}")
         self.result.show(node)
+        notes = [f"{node.GetName()}, in {duration(time.monotonic() - job.started)}."]
+        if source.volume is not None and not contains(self.logic, source.volume):
+            notes.append(VOLUME_REMOVED)
+        if job.wish.lesion is not None and self.result.explained not in (None, job.wish.lesion):
+            notes.append(OTHER_LESION.format(job.wish.lesion))
+        self.explain.succeed(" ".join(notes))
         self.refresh()
 
     def _failed(self, error: BaseException) -> None:
@@ -219,7 +246,7 @@ class SaliencyPanel:
             self.explain.say(job.ended_because)
         elif isinstance(error, ServerError):
             self.explain.fail(str(error))
-            if error.kind in ("unreachable", "timeout", "tls", "unauthorised"):
+            if error.kind in LOST:
                 self.server.lost(error)
         else:
             self.explain.fail(f"unexpected fault: {error!r}. Please report it.")
@@ -252,3 +279,8 @@ class SaliencyPanel:
     def open_report(self, node: Any) -> None:
         """Open the result's report in the web browser."""
         self.reports.open(self.server.server.client, node)
+
+
+def _model_of(document: dict[str, Any]) -> str | None:
+    """The model that a result came from."""
+    return (document.get("provenance") or {}).get("model")
