@@ -136,7 +136,10 @@ class Pool:
         return self._submit_explanation(work, request)
 
     def _submit_explanation(self, work: ExplainWork, request: Mapping[str, Any]) -> Job:
-        return self.submit(self._explain, work, kind="explain", method=work.method, request=request, key=work.key)
+        long = work.cohort is not None
+        return self.submit(
+            self._explain, work, kind="explain", method=work.method, request=request, key=work.key, long=long
+        )
 
     def infer(self, model: str, paths: Mapping[str, Path], out: Path) -> dict[str, Any]:
         """Segment one case in a worker and wait for it; goes before waiting explanations.
@@ -173,12 +176,15 @@ class Pool:
         request: Mapping[str, Any],
         key: str = "",
         urgent: bool = False,
+        long: bool = False,
     ) -> Job:
         """Run a picklable `function(progress, *arguments)` in a worker.
 
         Args:
             key: address of the result that the function stores. With a result there, the job is done at once; with
                 another job under way for it, both wait for the same computation.
+            urgent: goes before those that wait.
+            long: leaves a worker to the others.
 
         Raises:
             TooManyJobsError: the queue is full.
@@ -203,7 +209,14 @@ class Pool:
             if key:
                 self._computations[key] = job.computation
         future = self.workers.submit(
-            job.computation, worker.execute, self.jobs.path, job.computation, function, arguments, urgent=urgent
+            job.computation,
+            worker.execute,
+            self.jobs.path,
+            job.computation,
+            function,
+            arguments,
+            urgent=urgent,
+            long=long,
         )
         future.add_done_callback(partial(self._finished, job.computation, key))
         return job

@@ -32,6 +32,7 @@ class _Ticket:
     id: str
     function: Callable[..., Outcome]
     arguments: tuple[Any, ...]
+    long: bool = False
     future: Future[Outcome] = field(default_factory=Future)
     attempts: int = 0
     inner: Future[Any] | None = None
@@ -41,7 +42,8 @@ class Workers:
     """A fixed number of spawned processes, started at once and replaced when they die.
 
     pebble hands every task to its processes' pipe at once, and cancelling one that waits there would cost a warm
-    process. So the queue is kept here, and pebble holds as many tasks as there are processes.
+    process. So the queue is kept here, and pebble holds as many tasks as there are processes. Long tasks leave one
+    process to the others where there are several.
     """
 
     def __init__(self, count: int, initializer: Callable[[], None]) -> None:
@@ -71,19 +73,25 @@ class Workers:
         return [p.pid for p in multiprocessing.active_children() if p.name == "pebble_pool_worker" and p.pid]
 
     def submit(
-        self, ticket_id: str, function: Callable[..., Outcome], *arguments: Any, urgent: bool = False
+        self,
+        ticket_id: str,
+        function: Callable[..., Outcome],
+        *arguments: Any,
+        urgent: bool = False,
+        long: bool = False,
     ) -> Future[Outcome]:
         """Queue a picklable call.
 
         Args:
             ticket_id: names it for `cancel`.
             urgent: goes before those that wait.
+            long: may take hours, so it never takes the last free process of several.
 
         Returns:
             A future of what the function returns, `Stopped` when it was cancelled, or `Failure` when the process died.
             It never raises.
         """
-        ticket = _Ticket(ticket_id, function, arguments)
+        ticket = _Ticket(ticket_id, function, arguments, long)
         with self._lock:
             if self._closing.is_set():
                 ticket.future.set_result(Stopped())
@@ -146,17 +154,24 @@ class Workers:
             self._dispatch()
 
     def _dispatch(self) -> None:
-        while self._waiting and len(self._running) < self.count and not self._closing.is_set():
-            ticket = self._waiting[0]
+        while len(self._running) < self.count and not self._closing.is_set():
+            ticket = self._next()
+            if ticket is None:
+                return
             try:
                 inner = self._pool.schedule(ticket.function, args=ticket.arguments)
             except RuntimeError:
                 return  # the pool is broken; the supervisor restarts it and comes back
-            self._waiting.popleft()
+            self._waiting.remove(ticket)
             ticket.inner = inner
             ticket.attempts += 1
             self._running[ticket.id] = ticket
             inner.add_done_callback(lambda ended, ticket=ticket: self._ended(ticket, ended))  # type: ignore[misc]
+
+    def _next(self) -> _Ticket | None:
+        """The first that may start now."""
+        full = sum(ticket.long for ticket in self._running.values()) >= max(1, self.count - 1)
+        return next((ticket for ticket in self._waiting if not (ticket.long and full)), None)
 
     def _ended(self, ticket: _Ticket, inner: Future[Any]) -> None:
         if ticket.inner is not inner or self._closing.is_set():

@@ -170,6 +170,20 @@ def test_another_mask_or_metadata_is_another_result(client, place):
     assert client.post(f"/explain/{NAME}", json=body()).json()["key"] == first["key"]
 
 
+def test_cohorts_leave_a_worker_to_the_others(client):
+    """Of the two workers, one goes on with cases however many cohorts wait."""
+    bodies = [body(parameters={"source": SOURCE, "target": TARGET, "steps": 300, "seed": seed}) for seed in range(3)]
+    jobs = [client.post(f"/explain/{NAME}", json=each).json() for each in bodies]
+    try:
+        quick = {"image": "case1", "parameters": {"steps": 3}}
+        assert client.post("/explain/saliency", json=quick, params={"wait": True}).status_code == 200
+        states = [client.get(f"/explain/jobs/{job['id']}").json()["state"] for job in jobs]
+        assert states == ["running", "queued", "queued"]
+    finally:
+        for job in reversed(jobs):
+            client.delete(f"/explain/jobs/{job['id']}")
+
+
 def test_delete_stops_it(client, pool):
     slow = body(parameters={"source": SOURCE, "target": TARGET, "steps": 500})
     job = client.post(f"/explain/{NAME}", json=slow).json()
