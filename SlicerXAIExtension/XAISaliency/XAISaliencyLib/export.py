@@ -85,11 +85,11 @@ def _straightened(array: np.ndarray, affine: np.ndarray) -> Any:
     corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in array.shape], indexing="ij")).reshape(3, -1)
     along = (axes.T @ (affine[:3, :3] @ corners)) / spacing[:, None]
     low, high = along.min(axis=1), along.max(axis=1)
-    shape = tuple(int(n) for n in np.ceil(high - low - 1e-6))
+    i, j, k = (int(n) for n in np.ceil(high - low - 1e-6))
     straight = np.eye(4)
     straight[:3, :3] = axes * spacing
     straight[:3, 3] = affine[:3, 3] + straight[:3, :3] @ (low + 0.5)
-    return make_volume(np.asarray(resample(array.astype(np.float32), affine, shape, straight, 1)), straight)
+    return make_volume(np.asarray(resample(array.astype(np.float32), affine, (i, j, k), straight, 1)), straight)
 
 
 def _name(node: Any) -> str:

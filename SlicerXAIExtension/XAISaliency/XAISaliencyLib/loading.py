@@ -43,8 +43,9 @@ def load(scene: Any, result: Result, source: Any, threshold: float, opacity: flo
         own_source = source is None
         if own_source:
             source = _add_image(scene, files, kinds)
-        title = f"{source.GetName()} - {title_of(result.document)}" if source else title_of(result.document)
-        node = add_result_node(scene, dict(result.document), scene.GenerateUniqueName(title))
+        document = dict(result.document)
+        title = f"{source.GetName()} - {title_of(document)}" if source else title_of(document)
+        node = add_result_node(scene, document, scene.GenerateUniqueName(title))
         node.threshold, node.opacity = threshold, opacity
         saliency.SetName(f"{node.node.GetName()} - saliency")
         saliency = scene.AddNode(saliency)
