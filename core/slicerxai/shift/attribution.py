@@ -12,51 +12,26 @@ from slicerxai.progress import Progress, part, silent
 from slicerxai.saliency.finding import Finding
 from slicerxai.shift.bootstrap import bca, draw, evaluate, jackknife_error, leave_out, studentised
 from slicerxai.shift.discriminators import BoostedDiscriminator, Discriminator, LogisticDiscriminator, subject_folds
-from slicerxai.shift.estimators.game import Game, Overlap
+from slicerxai.shift.estimators.game import Game
 from slicerxai.shift.estimators.robust import RobustGame, Swapped
 from slicerxai.shift.estimators.weighting import WeightingGame
 from slicerxai.shift.evidence import Evidence, State, judge, p_value
 from slicerxai.shift.graph import DEFAULT_GRAPH, MechanismGraph
 from slicerxai.shift.options import Options
+from slicerxai.shift.outcome import Outcome
 from slicerxai.shift.ratios import RatioModel
 from slicerxai.shift.samples import Pair
 from slicerxai.shift.shapley import shapley
+from slicerxai.shift.verdict import checks
 
 Array = NDArray[np.float64]
+UNTESTABLE_AUC = 0.95
 
 
 @dataclass(frozen=True)
-class Attribution:
-    """A drop in performance, divided.
+class Attribution(Outcome):
+    """A drop in performance, divided, with self-tests of this result."""
 
-    All performances are in units of the metric; a positive share means that the mechanism cost performance. Intervals
-    have two columns, low and high.
-
-    Attributes:
-        names: of the mechanisms, in the order of everything else.
-        phi: share of each mechanism (n,), Shapley values of `values`. They add up to values[0] - values[-1].
-        interval: (n, 2).
-        drop: observed drop, mean of the source less mean of the target. drop_interval: (2,).
-        unresolved: drop - Σφ, what the data do not tie to one mechanism: chance differences of the two samples, shifts
-            that the features do not show, and mechanisms that are uncertain. unresolved_interval: (2,).
-        values: estimated performance under every coalition, (2**n,); mechanism i is bit i.
-        evidence: of a shift, for each mechanism.
-        auc: held-out AUC given the parents alone and with the variable, (n, 2).
-        overlap: of the weights behind `values`.
-        checks: self-tests of this result.
-    """
-
-    names: tuple[str, ...]
-    phi: Array
-    interval: Array
-    drop: float
-    drop_interval: Array
-    unresolved: float
-    unresolved_interval: Array
-    values: Array
-    evidence: tuple[Evidence, ...]
-    auc: Array
-    overlap: Overlap
     checks: tuple[Finding, ...] = field(default=())
 
 
@@ -84,8 +59,9 @@ def attribute(
         msg = f"estimator {options.estimator!r} cannot use an observed exchange; accepted: robust"
         raise InputError(msg, accepted=("robust",))
     model = _ratio_model(pair, graph, options, discriminator)
+    auc = model.held_out_auc()
     evidence = _evidence(model, options, part(progress, 0.0, 0.2))
-    states = _states(evidence, graph, swapped)
+    states = _states(evidence, auc, graph, swapped)
     game = _game(model, states, options, swapped)
     shown = np.array([state == "shifted" for state in states]) | (options.estimator == "plain")
     statistic = _Statistic(game, pair, shown)
@@ -98,7 +74,9 @@ def attribute(
         wide = _jackknife(open_statistic, open_statistic(ones)[0], pair, options, part(progress, 0.8, 1.0))
         intervals = _widen(intervals, wide, shown)
     n = len(graph)
-    result = Attribution(
+    overlap = game.overlap()
+    relevant = np.unique(np.arange(2**n) & statistic.mask)
+    outcome = Outcome(
         names=graph.names,
         phi=estimate[:n],
         interval=intervals[:n],
@@ -108,11 +86,14 @@ def attribute(
         unresolved_interval=intervals[n],
         values=statistic.masked(game.values(ones))[0],
         evidence=evidence,
-        auc=model.held_out_auc(),
-        overlap=game.overlap(),
+        states=states,
+        auc=auc,
+        overlap=overlap,
+        used=overlap.used[relevant].any(0),
+        relevant=relevant,
     )
     progress(1.0, "attributed")
-    return result
+    return Attribution(**vars(outcome), checks=checks(outcome))
 
 
 @dataclass(frozen=True)
@@ -132,10 +113,14 @@ class _Statistic:
         drop = means[0] - means[1]
         return np.concatenate([phi, (drop - phi.sum(1))[:, None], drop[:, None]], 1)
 
+    @property
+    def mask(self) -> int:
+        """The coalition of the mechanisms that are shown."""
+        return int((self.shown * 2 ** np.arange(len(self.shown))).sum())
+
     def masked(self, values: Array) -> Array:
         """Values of the game in which only the mechanisms that are shown move."""
-        mask = int((self.shown * 2 ** np.arange(len(self.shown))).sum())
-        return values[:, np.arange(values.shape[1]) & mask]
+        return values[:, np.arange(values.shape[1]) & self.mask]
 
 
 def _ratio_model(pair: Pair, graph: MechanismGraph, options: Options, discriminator: Discriminator | None) -> RatioModel:
@@ -162,7 +147,7 @@ def _evidence(model: RatioModel, options: Options, progress: Progress) -> tuple[
         progress(k / len(graph), f"testing {mechanism.name}")
         p_values.append(
             p_value(
-                pair.features(mechanism.parents),
+                [pair.variable(name) for name in mechanism.parents],
                 pair.variable(mechanism.variable),
                 pair.labels,
                 pair.subjects,
@@ -175,9 +160,17 @@ def _evidence(model: RatioModel, options: Options, progress: Progress) -> tuple[
     return tuple(judge(np.array(p_values), options.evidence_level, options.quiet))
 
 
-def _states(evidence: tuple[Evidence, ...], graph: MechanismGraph, swapped: Swapped | None) -> tuple[State, ...]:
-    """Of the evidence; an observed exchange needs none, nor does the only mechanism beside it."""
-    states = [one.state for one in evidence]
+def _states(
+    evidence: tuple[Evidence, ...], auc: Array, graph: MechanismGraph, swapped: Swapped | None
+) -> tuple[State, ...]:
+    """Of the evidence; an observed exchange needs none, nor does the only mechanism beside it.
+
+    Where the parents alone tell the environments apart, the variable cannot be tested: no sign of a shift means nothing.
+    """
+    states: list[State] = [
+        "uncertain" if one.state == "not seen" and given >= UNTESTABLE_AUC else one.state
+        for one, given in zip(evidence, auc[:, 0], strict=True)
+    ]
     if swapped is not None:
         states[graph.index(swapped.mechanism)] = "shifted"
     others = [k for k, name in enumerate(graph.names) if swapped is None or name != swapped.mechanism]

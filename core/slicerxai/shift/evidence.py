@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from slicerxai.shift import logistic
+from slicerxai.shift.basis import parents_design, products
 from slicerxai.shift.discriminators import reduce_features
 
 Array = NDArray[np.float64]
@@ -102,7 +103,7 @@ def gain(parents: Array, variable: Array, labels: Array) -> Array:
 
 
 def p_value(
-    parents: Array,
+    parents: list[Array],
     variable: Array,
     labels: Array,
     subjects: NDArray[np.str_],
@@ -114,10 +115,12 @@ def p_value(
     """(1 + draws at least as extreme) / (1 + draws).
 
     Args:
-        parents, variable: features (n, d), (n, k). log_odds: (n,), held-out log-odds of the target given the parents.
+        parents: features of each parent, (n, d) each. variable: (n, k). log_odds: (n,), held-out log-odds of the target given the parents.
     """
-    given = reduce_features(parents, parents, components)[0] if parents.shape[1] else parents
-    own = reduce_features(variable, variable, components)[0]
+    joined = parents_design(parents) if parents else np.empty((len(labels), 0))
+    given = reduce_features(joined, joined, components)[0] if parents else joined
+    mixed = [products(parent, variable) for parent in parents]
+    own = np.concatenate([reduce_features(variable, variable, components)[0], *mixed], 1)
     null = relabel(subjects, labels, log_odds, draws, seed)
     observed = gain(given, own, labels[None])[0]
     return float((1 + np.count_nonzero(gain(given, own, null) >= observed - 1e-9)) / (1 + draws))

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from slicerxai.shift.basis import parents_design, products
 from slicerxai.shift.discriminators import (
     Discriminator,
     Folds,
@@ -26,7 +27,7 @@ from slicerxai.shift.discriminators import (
     cross_fit,
     prior_log_odds,
 )
-from slicerxai.shift.graph import MechanismGraph
+from slicerxai.shift.graph import Mechanism, MechanismGraph
 from slicerxai.shift.samples import Pair
 
 Array = NDArray[np.float64]
@@ -67,6 +68,11 @@ class RatioModel:
         labels = self.pair.labels
         return np.array([[auc(g[0], labels), auc(f[0], labels)] for g, f in zip(given, full, strict=True)])
 
+    def parents(self, names: tuple[str, ...]) -> Array:
+        """Features of the parents, (n, d); d is 0 without parents."""
+        values = [self.pair.variable(name) for name in names]
+        return parents_design(values) if values else np.empty((len(self.pair.labels), 0))
+
     def given_log_odds(self) -> list[Array]:
         """Held-out log-odds of the target given the parents of every mechanism, (n,) each, without the prior."""
         ones = np.ones((1, len(self.pair.labels)))
@@ -86,16 +92,22 @@ class RatioModel:
                 else:
                     key = tuple(sorted(mechanism.parents))
                     if key not in known:
-                        known[key] = prior + self._head(key, weights, prior, folds) if key else prior
+                        known[key] = prior + self._head(self.parents(key), weights, prior, folds) if key else prior
                     offset = known[key]
-                head = self._head((*mechanism.parents, mechanism.variable), weights, offset, folds)
+                head = self._head(self._features(mechanism), weights, offset, folds)
                 total[:, position] += head / len(self.folds)
                 given[position] += (offset - prior) / len(self.folds)
                 full[position] += (offset - prior + head) / len(self.folds)
         return total, given, full
 
-    def _head(self, names: tuple[str, ...], weights: Array, offset: Array, folds: Folds) -> Array:
+    def _features(self, mechanism: Mechanism) -> Array:
+        """The parents, the variable and, where they are few, their products, (n, d)."""
+        variable = self.pair.variable(mechanism.variable)
+        mixed = [products(self.pair.variable(name), variable) for name in mechanism.parents]
+        return np.concatenate([self.parents(mechanism.parents), variable, *mixed], 1)
+
+    def _head(self, features: Array, weights: Array, offset: Array, folds: Folds) -> Array:
         """Held-out log-odds on top of the offset, (B, n)."""
         labels = self.pair.labels
-        scores = cross_fit(self.discriminator, self.pair.features(names), labels, weights, offset, folds)
+        scores = cross_fit(self.discriminator, features, labels, weights, offset, folds)
         return calibrate(scores, labels, weights, offset, folds) if self.calibrated else scores

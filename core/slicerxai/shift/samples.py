@@ -89,11 +89,6 @@ class Pair:
         """Features of the source's, then the target's cases, (n, d)."""
         return np.concatenate([self.source.variables[name], self.target.variables[name]])
 
-    def features(self, names: tuple[str, ...]) -> Array:
-        """Features of several variables side by side, (n, d); d is 0 without names."""
-        columns = [self.variable(name) for name in names]
-        return np.concatenate(columns, 1) if columns else np.empty((len(self.source) + len(self.target), 0))
-
     def check(self, graph: MechanismGraph) -> None:
         """Raise `InputError` unless every variable of the graph is there."""
         missing = sorted(set(graph.variables) - set(self.source.variables))

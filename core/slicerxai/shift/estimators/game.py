@@ -20,11 +20,13 @@ class Overlap:
             take part, 1 where none does.
         cases: number of cases that the share refers to, (2**n,).
         clipped: share of truncated weights, (2**n,).
+        used: mechanisms whose density ratio takes part in the value, (2**n, n).
     """
 
     ess: Array
     cases: Array
     clipped: Array
+    used: NDArray[np.bool_]
 
 
 class Game(Protocol):

@@ -20,6 +20,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from slicerxai.shift.basis import products, squares
 from slicerxai.shift.discriminators import reduce_features
 from slicerxai.shift.estimators.game import Overlap
 from slicerxai.shift.estimators.regression import PooledRidge, choose_ridge
@@ -70,7 +71,10 @@ class RobustGame:
         observed = None if self.swapped is None else graph.index(self.swapped.mechanism)
         object.__setattr__(self, "_chain", tuple(k for k in range(len(graph)) if k != observed))
         groups = [pair.variable(graph.variables[k]) for k in self._chain]
-        reduced = [reduce_features(g, g, COMPONENTS)[0] for g in groups]
+        reduced = [
+            np.concatenate([reduce_features(g, g, COMPONENTS)[0], squares(g), *(products(g, e) for e in groups[:k])], 1)
+            for k, g in enumerate(groups)
+        ]
         models = []
         for k in range(1, len(reduced)):
             features = np.concatenate(reduced[:k], 1)
@@ -87,10 +91,13 @@ class RobustGame:
         coalitions = memberships(len(self.states))
         ess, cases, clipped = (np.ones(len(coalitions)) for _ in range(3))
         clipped[:] = 0.0
-        cases[:] = [len(labels)] * len(coalitions)
+        cases[:] = min((labels == 0).sum(), (labels == 1).sum())
+        used = np.zeros(coalitions.shape, bool)
         for number, coalition in enumerate(coalitions):
             bits, _ = self._environments(coalition)
             for k in _boundaries(bits):
+                for j in range(k):
+                    used[number, self._chain[j]] |= bits[j] != bits[k] and self.states[self._chain[j]] != "not seen"
                 rows = labels == bits[k]
                 raw = self._raw(log_ratios, bits, k)[0, rows]
                 limit = self._limit(rows)
@@ -98,7 +105,7 @@ class RobustGame:
                 if share <= ess[number]:
                     ess[number], cases[number] = share, rows.sum()
                 clipped[number] = max(clipped[number], float(clipped_share(raw, limit)))
-        return Overlap(ess, cases, clipped)
+        return Overlap(ess, cases, clipped, used)
 
     def _environments(self, coalition: NDArray[np.bool_]) -> tuple[Bits, int | None]:
         """Environment of every mechanism of the chain, and that of the observed one."""

@@ -43,9 +43,10 @@ class WeightingGame:
 
     def overlap(self) -> Overlap:
         n = len(self.ratios.pair.source)
-        raw = product(self._log_ratios(np.ones((1, len(self.ratios.pair.labels))))[0], memberships(len(self.active)))
+        coalitions = memberships(len(self.active))
+        raw = product(self._log_ratios(np.ones((1, len(self.ratios.pair.labels))))[0], coalitions)
         share = effective_sample_size(truncate(raw, self._limit)) / n
-        return Overlap(share, np.full(len(raw), n), clipped_share(raw, self._limit))
+        return Overlap(share, np.full(len(raw), n), clipped_share(raw, self._limit), coalitions & self.active)
 
     @property
     def _limit(self) -> float:

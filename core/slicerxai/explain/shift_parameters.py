@@ -1,0 +1,51 @@
+"""Parameters of shift attribution."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from slicerxai.explain.contract import ExplainParameters
+
+
+class ShiftParameters(ExplainParameters):
+    """How a drop in performance is divided among the mechanisms."""
+
+    estimator: Literal["robust", "weighting", "plain"] = Field(
+        default="robust",
+        description="robust: regression of the metric corrected by weights, the most exact with few cases; weighting: "
+        "reweighted source cases, conditional ratios, calibrated and truncated; plain: the published formula as printed.",
+    )
+    discriminator: Literal["logistic", "boosted"] = Field(
+        default="logistic",
+        description="What tells the sites apart: logistic regression (few cases) or boosted trees (hundreds of cases).",
+    )
+    folds: int = Field(default=5, ge=2, le=20, description="Folds of subjects for cross-fitting.")
+    repeats: int = Field(default=2, ge=1, le=20, description="Ways to divide subjects into folds, averaged.")
+    limit: float | None = Field(
+        default=None,
+        gt=1,
+        allow_inf_nan=False,
+        description="Largest weight of a case; by default the square root of the number of cases.",
+    )
+    interval: Literal["jackknife", "bca"] = Field(
+        default="jackknife",
+        description="jackknife: studentised, leaves subjects out, fast; bca: bootstrap over subjects.",
+    )
+    bootstraps: int = Field(default=1000, ge=200, le=20000, description="Draws of the bootstrap.")
+    level: float = Field(default=0.95, ge=0.5, le=0.999, description="Confidence level of the intervals.")
+    evidence_level: float = Field(
+        default=0.05,
+        gt=0,
+        le=0.5,
+        description="A mechanism gets a share only if it differs between the sites at this level, corrected for the "
+        "number of mechanisms.",
+    )
+    quiet: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Above this p-value a mechanism counts as unchanged; between the two levels it is left open.",
+    )
+    permutations: int = Field(default=499, ge=99, le=100000, description="Relabellings of the test for a shift.")
