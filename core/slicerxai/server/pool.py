@@ -127,12 +127,9 @@ class Pool:
         checked = parse_parameters(method, parameters)
         cohort = readable(cohort, channels)
         check_environments(checked, cohort)
-        digests = cohort_digests(cohort)
-        values = checked.model_dump(mode="json")
-        paths = cohort_files(cohort)
-        work = ExplainWork(
-            method, values, cohort.name, paths, digests, self._reference(model), self.results.root, cohort
-        )
+        values, paths, digests = checked.model_dump(mode="json"), cohort_files(cohort), cohort_digests(cohort)
+        reference = self._reference(model)
+        work = ExplainWork(method, values, cohort.name, paths, digests, reference, self.results.root, cohort)
         return self._submit_explanation(work, request)
 
     def _submit_explanation(self, work: ExplainWork, request: Mapping[str, Any]) -> Job:
