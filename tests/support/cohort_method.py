@@ -71,12 +71,14 @@ def register() -> None:
     METHODS[NAME] = ENTRY
 
 
-def bars(heights: dict[str, float]) -> bytes:
-    picture = Image.new("RGB", (640, 60 * len(heights)), "white")
+def bars(lengths: dict[str, float], width: int = 640) -> bytes:
+    picture = Image.new("RGB", (width, 60 * len(lengths)), "white")
     draw = ImageDraw.Draw(picture)
-    for index, (name, height) in enumerate(heights.items()):
+    for index, (name, length) in enumerate(lengths.items()):
         draw.text((10, 60 * index + 24), name, fill="black")
-        draw.rectangle((100, 60 * index + 10, 100 + 500 * height / max(heights.values()), 60 * index + 50), "#0072b2")
+        draw.rectangle(
+            (100, 60 * index + 10, 100 + (width - 140) * length / max(lengths.values()), 60 * index + 50), "#0072b2"
+        )
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()

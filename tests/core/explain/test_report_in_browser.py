@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from slicerxai.data.volume import Volume
-from slicerxai.explain.contract import Check, Explanation, Overlay, Table
+from slicerxai.explain.contract import Check, Explanation, Figure, Overlay, Provenance, Table
 from slicerxai.explain.report import render
+from tests.support.cohort_method import NAME, bars
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
@@ -107,6 +108,32 @@ def test_the_page_is_drawn_without_errors_and_requests(tmp_path, width):
     columns = np.nonzero(orange[400:].any(axis=0))[0]
     assert columns.max() > width * 0.67, "the map is drawn in the third column"
     assert (pixels[:, -4:] == pixels[0, -1]).all(), "the page fits its width"
+
+
+@pytest.mark.parametrize("width", [1280, 800])
+def test_a_result_of_a_cohort_is_drawn(tmp_path, width, cohort_method):
+    """Wide figures and tables stay within the page, and the many inputs are folded away."""
+    result = Explanation(
+        method=NAME,
+        parameters={"source": {"where": {"centre": {"values": ["01", "07"]}}, "rater": "3"}},
+        image_id="cohort",
+        tables={"cases": Table(title="Cases", columns=[f"column {i}" for i in range(16)], rows=[[1.5] * 16] * 60)},
+        figures={"wide": Figure(bars({"source": 1.0, "target": 2.0}, width=2400), "Mean volumes.")},
+        checks=[Check(name="cases", value=4, limit=4, verdict="reliable", reason="There are enough cases.")],
+        provenance=Provenance(
+            package_version="1",
+            model="tiny",
+            model_digest="d" * 64,
+            inputs={f"cohort/p{index}/FLAIR": "e" * 64 for index in range(400)},
+        ),
+    )
+    visit = Visit(render(result), tmp_path, width=width, height=2600)
+    assert (visit.console, visit.requests) == ([], [])
+    pixels = np.asarray(visit.picture, dtype=int)
+    figure = np.abs(pixels - [0x00, 0x72, 0xB2]).max(axis=-1) < 8
+    assert np.nonzero(figure.any(axis=0))[0].max() > width * 0.85
+    assert (pixels[:, -4:] == pixels[0, -1]).all(), "the page fits its width"
+    assert (pixels[-300:] == pixels[0, -1]).all(), "the list of inputs does not make the page long"
 
 
 def test_a_page_that_does_fetch_is_noticed(tmp_path):
