@@ -31,10 +31,9 @@ def checked_document(text: bytes) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise damaged("its description is not JSON") from None
     found = document.get("format") if isinstance(document, dict) else None
-    if found != FORMAT:
+    if not isinstance(document, dict) or found != FORMAT:
         msg = f"The result has format {found!r}, this panel reads {FORMAT}; update the older of server and extension."
         raise ServerError(msg, "not_explain_server")
-    assert isinstance(document, dict)
     try:
         _check(document)
     except (AttributeError, KeyError, TypeError) as error:

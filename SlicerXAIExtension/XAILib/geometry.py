@@ -34,12 +34,12 @@ def resample(array: Array, affine: Array, shape: tuple[int, int, int], to_affine
     if order not in (0, 1):
         msg = f"order {order}; 0 (nearest) and 1 (linear) are accepted"
         raise ValueError(msg)
+    if not (np.isfinite(affine).all() and np.isfinite(to_affine).all()):
+        msg = "an affine is not finite"
+        raise ValueError(msg)
     if array.shape == tuple(shape) and np.array_equal(affine, to_affine):
         return array.copy()
     index = np.linalg.inv(affine) @ to_affine
-    if not np.isfinite(index).all():
-        msg = "an affine is not finite"
-        raise ValueError(msg)
     moved = np.zeros(shape, dtype=array.dtype)
     plane = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[2]), indexing="ij")).reshape(2, -1)
     across = index[:3, 1:3] @ plane + index[:3, 3:]

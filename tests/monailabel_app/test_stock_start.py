@@ -12,6 +12,7 @@ from requests import Response
 
 from slicerxai.data.io import write_volume
 from slicerxai.data.volume import Volume
+from tests.support.server import FRUGAL, Server
 
 APP = Path(__file__).parents[2] / "monailabel_app"
 
@@ -26,15 +27,15 @@ def address_of_this_machine() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def stock(tmp_path_factory, start):
+def stock(tmp_path_factory):
     root = tmp_path_factory.mktemp("stock")
-    (root / "studies").mkdir()
-    write_volume(root / "studies" / "one.nii.gz", Volume(np.ones((16, 16, 16), np.float32), np.eye(4)))
     app = root / "app"
     shutil.copytree(APP, app, ignore=shutil.ignore_patterns("bin", "lib", "logs", "model", "__pycache__"))
     command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(app)]
     command += ["--studies", str(root / "studies"), "--uvicorn_app", "slicerxai.server.app:app"]
-    with start(command, root) as running:
+    running = Server(root, command=command, **FRUGAL)
+    write_volume(running.studies / "one.nii.gz", Volume(np.ones((16, 16, 16), np.float32), np.eye(4)))
+    with running:
         yield running
 
 
