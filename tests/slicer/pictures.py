@@ -1,12 +1,13 @@
-"""Pictures of the panel and the four views for people to look at: `python -m tests.slicer.pictures OUT --home HOME`.
+"""Pictures of the panel and the four views for people to look at: `python -m tests.slicer.pictures OUT MODEL`.
 
-HOME is a SLICERXAI_HOME with a trained model. Without `--image` a synthetic patient is written and explained.
+MODEL is the folder of a trained model (HOME/models/NAME). Without `--image` a synthetic patient is written and read.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,15 +23,14 @@ def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="folder for the PNG files")
-    parser.add_argument("--home", type=Path, required=True, help="SLICERXAI_HOME with a model")
-    parser.add_argument("--model", default="", help="name of the model; by default the first one")
+    parser.add_argument("model", type=Path, help="folder of a trained model")
     parser.add_argument("--image", type=Path, help="a FLAIR; by default that of a synthetic patient")
     chosen = parser.parse_args()
     sys.path[:0] = [str(path) for path in (HERE, HERE / "panel")]
     chosen.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         image = chosen.image or synthetic(Path(folder))
-        draw(image, chosen.home, chosen.model, chosen.out)
+        draw(image, chosen.model, chosen.out)
 
 
 def synthetic(folder: Path) -> Path:
@@ -40,16 +40,21 @@ def synthetic(folder: Path) -> Path:
     return next((folder / "cohort").rglob("*FLAIR*.nii.gz"))
 
 
-def draw(image: Path, home: Path, model: str, out: Path) -> None:
+def draw(image: Path, model: Path, out: Path) -> None:
     """Use the panel as a reader would, with a picture of each step."""
     import slicer_double
-    from panel_server import PanelServer
     from panel_user import User
     from slicer_double.scripted import load_module
 
-    with tempfile.TemporaryDirectory() as folder, PanelServer(Path(folder), home) as server:
+    from tests.support.server import Server
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        shutil.copytree(model, home / "models" / model.name)
+        server = Server(Path(folder), home)
+        server.start()
         application = slicer_double.start_application()
-        application.layoutManager().set_view_size(VIEW, VIEW)
+        enlarge(application)
         module = load_module(ROOT / "SlicerXAIExtension" / "XAISaliency" / "XAISaliency.py")
         module.enter()
         user = User(application, module)
@@ -59,8 +64,6 @@ def draw(image: Path, home: Path, model: str, out: Path) -> None:
         slicer.util.resetSliceViews()
         picture(user, out / "1-loaded.png")
         user.connect_to(server.url)
-        if model:
-            user.choose(user.ui.modelCombo, model)
         user.click(user.ui.runButton)
         user.waits(lambda: user.ui.progressBar.value > 400, 600)
         picture(user, out / "2-running.png")
@@ -76,6 +79,16 @@ def draw(image: Path, home: Path, model: str, out: Path) -> None:
         picture(user, out / "5-checks.png")
         user.close_module()
         application.close()
+        server.stop()
+
+
+def enlarge(application: Any) -> None:
+    """Larger views than the tests need."""
+    manager = application.layoutManager()
+    for view in manager.views():
+        view.renderWindow().SetSize(VIEW, VIEW)
+    for name in manager.sliceViewNames():
+        manager.sliceWidget(name).mrmlSliceNode().SetDimensions(VIEW, VIEW, 1)
 
 
 def picture(user: Any, path: Path) -> None:
@@ -86,7 +99,7 @@ def picture(user: Any, path: Path) -> None:
 
     widget = user.module.widgetRepresentation()
     views = render_all(user.app)
-    widget.resize(WIDTH, max(views.shape[0], widget.sizeHint.height()))
+    widget.resize(WIDTH, max(views.shape[0], widget.sizeHint().height()))
     user.app.processEvents()
     panel = grab(widget)
     height = max(panel.shape[0], views.shape[0])

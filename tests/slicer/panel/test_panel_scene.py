@@ -15,11 +15,14 @@ def test_saved_and_reloaded(user: Any, server: Any, brain: Any, tmp_path: Any) -
     user.ui.opacitySlider.value = 35.0
     verdict, lesions = user.ui.verdictLabel.text, user.ui.lesionsLabel.text
     rows = user.ui.lesionTable.rowCount
-    path = str(tmp_path / "scene.mrb")
-    assert slicer.mrmlScene.WriteToMRB(path)
-    slicer.mrmlScene.Clear(0)
+    scene = slicer.mrmlScene
+    (tmp_path / "scene").mkdir()
+    assert scene.SaveSceneToSlicerDataBundleDirectory(str(tmp_path / "scene"))
+    (path,) = (tmp_path / "scene").glob("*.mrml")
+    scene.Clear(0)
     user.waits_for("No result yet")
-    slicer.mrmlScene.ReadFromMRB(path)
+    scene.SetURL(str(path))
+    assert scene.Connect()
     user.waits(lambda: user.panel.result.shown is not None)
     assert user.ui.verdictLabel.text == verdict
     assert user.ui.lesionsLabel.text == lesions
