@@ -13,8 +13,8 @@ from .server_section import BAD, GOOD, Server
 from .words import VARIANT_HINTS, VARIANTS, coloured, number_range, time_left, variant
 
 DEFAULT_VARIANT = "lrp"
-STEPS = (2, 512, 16)
-WINDOW = (1.0, 100.0, 10.0)
+STEPS = (2, 512)
+WINDOW = (1.0, 100.0)
 
 
 class ExplainSection:
@@ -56,8 +56,8 @@ class ExplainSection:
         names = method.parameters.get("properties", {}).get("method", {}).get("enum")
         self._offer(list(names or VARIANTS))
         for spin, name, usual in ((self.ui.stepsSpin, "steps", STEPS), (self.ui.windowSpin, "window", WINDOW)):
-            low, high, _ = number_range(method.parameters, name, usual)
-            spin.minimum, spin.maximum = type(usual[0])(low) or usual[0], type(usual[0])(high)
+            low, high = number_range(method.parameters, name, usual)
+            spin.minimum, spin.maximum = type(usual[0])(low), type(usual[0])(high)
         self._show_fields()
 
     def restore(self) -> None:

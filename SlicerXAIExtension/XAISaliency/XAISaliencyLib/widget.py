@@ -145,6 +145,7 @@ class SaliencyPanel:
         self._sources.clear()
         self.reports.forget()
         self.server.forget_plans()
+        self.explain.say("")
         self._cancel(SCENE_CLOSED)
 
     def leave(self) -> None:
@@ -256,6 +257,7 @@ class SaliencyPanel:
 
     def _end_job(self) -> Job:
         job, self._job = self._job, None
+        assert job is not None  # noqa: S101 - every task belongs to a job
         job.folder.cleanup()
         return job
 
@@ -278,7 +280,8 @@ class SaliencyPanel:
 
     def open_report(self, node: Any) -> None:
         """Open the result's report in the web browser."""
-        self.reports.open(self.server.server.client, node)
+        if self.server.server is not None and not self.reports.reason(node):
+            self.reports.open(self.server.server.client, node)
 
 
 def _model_of(document: dict[str, Any]) -> str | None:

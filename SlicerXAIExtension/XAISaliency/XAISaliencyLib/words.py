@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -73,9 +74,7 @@ def legend(opposed: tuple[str, ...], supporting: tuple[str, ...], lesions: str, 
     return f'{lines}<table cellspacing="0" cellpadding="1"><tr>{outlines}</tr></table>'
 
 
-def number_range(schema: dict[str, Any], name: str, fallback: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Minimum, maximum and default of a number in a method's JSON schema; `fallback` where the schema says nothing."""
+def number_range(schema: Mapping[str, Any], name: str, fallback: tuple[float, float]) -> tuple[float, float]:
+    """Minimum and maximum of a number in a method's JSON schema; `fallback` where the schema says nothing."""
     field = schema.get("properties", {}).get(name, {})
-    low = field.get("minimum", field.get("exclusiveMinimum", fallback[0]))
-    high = field.get("maximum", field.get("exclusiveMaximum", fallback[1]))
-    return float(low), float(high), float(field.get("default", fallback[2]))
+    return float(field.get("minimum", fallback[0])), float(field.get("maximum", fallback[1]))
