@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import sys
@@ -18,6 +19,7 @@ def install() -> Any:
     import slicer.util
     from PySide6 import QtWidgets
 
+    _keep_none_alive()
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
     application.setApplicationName("Slicer")
     application.setQuitOnLastWindowClosed(False)
@@ -43,6 +45,15 @@ def install() -> Any:
     _add_module(slicer, "i18n", {"tr": lambda text: text, "translate": lambda context, text: text})
     dialogs.record_instead_of_showing()
     return application
+
+
+def _keep_none_alive() -> None:
+    """PySide6 6.12 gives back a reference to None, which it never took, at each call without a result.
+
+    From Python 3.12 on None cannot die of that; before, a run of some minutes would end in `none_dealloc`.
+    """
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 
 def start_application() -> Any:
