@@ -45,7 +45,7 @@ def time_left(seconds: float | None) -> str:
         return ""
     if seconds < 5:
         return "a few seconds left"
-    return f"about {duration(5 * round(seconds / 5) if seconds < 60 else seconds)} left"
+    return f"about {duration(5 * round(seconds / 5) if seconds < 100 else seconds)} left"
 
 
 def coloured(text: str, colour: str) -> str:
