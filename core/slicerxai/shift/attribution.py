@@ -47,7 +47,7 @@ def attribute(
 
     Args:
         swapped: the observed exchange of one mechanism (both raters' masks on every image, or images carried over to
-            the other site's look); its share is then measured, not estimated. Robust estimator only.
+            the other site's look); its share is then measured, not estimated.
         discriminator: overrides the named one.
 
     Raises:
@@ -55,9 +55,9 @@ def attribute(
     """
     options = Options() if options is None else options
     pair.check(graph)
-    if swapped is not None and options.estimator != "robust":
-        msg = f"estimator {options.estimator!r} cannot use an observed exchange; accepted: robust"
-        raise InputError(msg, accepted=("robust",))
+    if swapped is not None and options.estimator == "plain":
+        msg = "estimator 'plain' cannot use an observed exchange; accepted: robust, weighting"
+        raise InputError(msg, accepted=("robust", "weighting"))
     model = _ratio_model(pair, graph, options, discriminator)
     auc = model.held_out_auc()
     evidence = _evidence(model, options, part(progress, 0.0, 0.2))
@@ -180,11 +180,9 @@ def _states(
 
 
 def _game(model: RatioModel, states: tuple[State, ...], options: Options, swapped: Swapped | None) -> Game:
-    if options.estimator == "robust":
-        return RobustGame(model, states, options.limit, swapped)
     if options.estimator == "plain":
-        return WeightingGame(model, np.ones(len(states), bool), np.inf)
-    return WeightingGame(model, np.array([state != "not seen" for state in states]), options.limit)
+        return WeightingGame(model, np.inf)
+    return RobustGame(model, states, options.limit, swapped, regress=options.estimator == "robust")
 
 
 def _intervals(statistic: _Statistic, estimate: Array, pair: Pair, options: Options, progress: Progress) -> Array:

@@ -10,6 +10,9 @@ and weights α_k = ∏_{j <= k} p_{c_j}(v_j | pa_j) / p_{c_{k+1}}(v_j | pa_j) (t
 
 Terms between mechanisms of the same environment cancel and are left out. The value is right when, at every step, either
 the regression or the weight is; and the last mechanism, usually the annotation, needs no density ratio of its own.
+
+With all γ_k = 0 only E_{c_n}[α_{n-1} M] is left: importance weighting of the cases of whichever environment gives the last
+mechanism, which uses both samples where the paper reweights the source alone.
 """
 
 from __future__ import annotations
@@ -57,12 +60,14 @@ class RobustGame:
             differences between the two samples are regressed away, not attributed.
         limit: largest weight; None for √n of the environment at hand.
         swapped: an observed exchange of one mechanism, or None.
+        regress: False leaves the regressions out.
     """
 
     ratios: RatioModel
     states: tuple[State, ...]
     limit: float | None = None
     swapped: Swapped | None = None
+    regress: bool = True
     _chain: tuple[int, ...] = field(init=False)
     _models: tuple[PooledRidge, ...] = field(init=False)
 
@@ -76,7 +81,7 @@ class RobustGame:
             for k, g in enumerate(groups)
         ]
         models = []
-        for k in range(1, len(reduced)):
+        for k in range(1, len(reduced)) if self.regress else ():
             features = np.concatenate(reduced[:k], 1)
             ridge = choose_ridge(features, pair.labels, pair.metric, self.ratios.folds[0])
             models.append(PooledRidge(features, pair.labels, ridge))
@@ -144,8 +149,8 @@ class RobustGame:
         labels, folds = self.ratios.pair.labels, self.ratios.folds[0]
         coalitions = [self._environments(row) for row in memberships(len(self.states))]
         wanted = {(bits[k:], observed) for bits, observed in coalitions for k in _boundaries(bits)}
-        regressions = {key: np.empty((len(weights), len(labels))) for key in wanted}
-        for fold in np.unique(folds):
+        regressions = {key: np.zeros((len(weights), len(labels))) for key in wanted}
+        for fold in np.unique(folds) if self.regress else ():
             out = folds == fold
             fitted: dict[tuple[Bits, int | None], Array] = {}
             for key in sorted(wanted, key=lambda key: (len(key[0]), str(key))):
@@ -167,7 +172,7 @@ class RobustGame:
         """γ before the mechanisms of `suffix`, given all variables before them, for all cases, (B, n)."""
         key = (suffix, observed)
         if key not in fitted:
-            inner = [k for k in _boundaries(suffix)]
+            inner = _boundaries(suffix)
             response = (
                 self._regression(suffix[inner[0] :], observed, weights, train, fitted)
                 if inner

@@ -14,7 +14,6 @@ from slicerxai.shift.estimators.game import Overlap
 from slicerxai.shift.ratios import RatioModel
 from slicerxai.shift.weights import (
     clipped_share,
-    default_limit,
     effective_sample_size,
     memberships,
     product,
@@ -29,33 +28,26 @@ class WeightingGame:
     """Values of coalitions from reweighted source cases.
 
     Attributes:
-        active: mechanisms whose ratios are used, (mechanisms,); the others count as not shifted.
-        limit: largest weight; None for √n, infinity for no truncation.
+        limit: largest weight; infinity for no truncation, as in the paper.
     """
 
     ratios: RatioModel
-    active: NDArray[np.bool_]
-    limit: float | None = None
+    limit: float
 
     def values(self, weights: Array) -> Array:
         metric = self.ratios.pair.source.metric
-        return weighted_values(self._log_ratios(weights), metric, weights[:, : len(metric)], self._limit)
+        return weighted_values(self._log_ratios(weights), metric, weights[:, : len(metric)], self.limit)
 
     def overlap(self) -> Overlap:
         n = len(self.ratios.pair.source)
-        coalitions = memberships(len(self.active))
+        coalitions = memberships(len(self.ratios.graph))
         raw = product(self._log_ratios(np.ones((1, len(self.ratios.pair.labels))))[0], coalitions)
-        share = effective_sample_size(truncate(raw, self._limit)) / n
-        return Overlap(share, np.full(len(raw), n), clipped_share(raw, self._limit), coalitions & self.active)
-
-    @property
-    def _limit(self) -> float:
-        return default_limit(len(self.ratios.pair.source)) if self.limit is None else self.limit
+        share = effective_sample_size(truncate(raw, self.limit)) / n
+        return Overlap(share, np.full(len(raw), n), clipped_share(raw, self.limit), coalitions)
 
     def _log_ratios(self, weights: Array) -> Array:
         """Of the source's cases, (B, mechanisms, n)."""
-        fitted = self.ratios.log_ratios(weights)[:, :, : len(self.ratios.pair.source)]
-        return np.where(self.active[:, None], fitted, 0.0)
+        return self.ratios.log_ratios(weights)[:, :, : len(self.ratios.pair.source)]
 
 
 def weighted_values(log_ratios: Array, metric: Array, weights: Array, limit: float) -> Array:
