@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.slicer.server_fixtures import *  # noqa: F403 - fixtures
+# triton carries an LLVM of its own: loaded after that of Mesa's software renderer, it ends the process
+sys.modules["triton"] = None  # type: ignore[assignment]
+
+from tests.slicer.server_fixtures import *  # noqa: E402, F403 - fixtures
 
 _HERE = Path(__file__).parent
 _EXTENSION = _HERE.parents[1] / "SlicerXAIExtension"
