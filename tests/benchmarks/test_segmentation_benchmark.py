@@ -53,12 +53,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 
 def test_figures_without_real_scans(small, tmp_path: Path) -> None:
     result = segmentation.run(None, tmp_path, quick=True)
-    assert {"dice_phantom_fast", "dice_phantom_nnunet", "f1_phantom_fast"} <= set(result["figures"])
+    assert {"dice_phantom_fast", "dice_phantom_nnunet", "dice_phantom_fast_1mm", "f1_phantom_fast"} <= set(
+        result["figures"]
+    )
     assert not any("real" in key for key in result["figures"])
     assert any("No real patients" in note for note in result["notes"])
     tested = {row["case"] for row in result["rows"]}
-    assert not (set(small["fast"]) | set(small["nnunet"])) & tested
-    assert {case.rstrip("0123456789") for case in tested} == {"test-fast", "test-nnunet"}
+    assert not {case for cases in small.values() for case in cases} & tested
+    assert {case[:-1] for case in tested} == {"test", "test-1mm"}
 
 
 def test_no_patient_is_tested_by_a_model_that_saw_it(small, tmp_path: Path) -> None:
@@ -75,9 +77,9 @@ def test_no_patient_is_tested_by_a_model_that_saw_it(small, tmp_path: Path) -> N
         each = [figures[f"{key}_patient03"], figures[f"{key}_patient08"]]
         assert figures[key] == pytest.approx(np.mean(each))
         assert figures[f"sd_{key}"] == pytest.approx(np.std(each, ddof=1))
-    assert not any("patient" in case for case in small["fast"])
+    assert not any("patient" in case for case in small["fast_1mm"])
     for row in result["rows"]:
         if "phantom + " in row["setting"]:
             seen = row["setting"].removeprefix("real, phantom + ")
             assert seen != row["case"]
-            assert small[f"fast-{seen}"] == [seen, "training0"]
+            assert small[f"fast_1mm-{seen}"] == [seen, "training-1mm0"]

@@ -1,6 +1,6 @@
 """Random changes of training patches: what differs between scanners, protocols and skull-strippers.
 
-Intensities are relative contrasts, 4 (x / median - 1), zero outside the brain. Every function takes its randomness from
+Intensities are normalised, zero at the median and outside the brain. Every function takes its randomness from
 a generator, so that a step can be repeated.
 """
 
@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from slicerxai.models.intensity import MEDIAN_OVER_SPREAD
+from slicerxai.models.intensity import SIGNAL
 
 
 def uniform(generator: Generator, low: float, high: float) -> float:
@@ -80,20 +80,20 @@ def lesion_contrast(generator: Generator, image: Tensor, lesion: Tensor, strengt
 
 def gamma(generator: Generator, image: Tensor, lesion: Tensor, strength: float) -> Tensor:
     """Intensity to a power between 1/1.6 and 1.6, on the positive scale, median and spread near the median kept."""
-    positive = (image / MEDIAN_OVER_SPREAD + 1).clamp(min=0)
+    positive = (image / SIGNAL + 1).clamp(min=0)
     power = math.exp(uniform(generator, -0.47, 0.47) * strength)
-    return (positive**power - 1) * (MEDIAN_OVER_SPREAD / power)
+    return (positive**power - 1) * (SIGNAL / power)
 
 
 def bias_field(generator: Generator, image: Tensor, lesion: Tensor, strength: float) -> Tensor:
     """Smooth multiplicative shading of up to about 15 %."""
     field = torch.exp(_smooth_field(generator, image.shape, cells=2) * uniform(generator, 0, 0.08) * strength)
-    return (image + MEDIAN_OVER_SPREAD) * field - MEDIAN_OVER_SPREAD
+    return (image + SIGNAL) * field - SIGNAL
 
 
 def contrast(generator: Generator, image: Tensor, lesion: Tensor, strength: float) -> Tensor:
     """Scale and shift of the contrast, as other protocols, lesion loads and brain masks cause."""
-    return image * math.exp(uniform(generator, -0.25, 0.25) * strength) + uniform(generator, -0.25, 0.25) * strength
+    return image * math.exp(uniform(generator, -0.5, 0.35) * strength) + uniform(generator, -0.25, 0.25) * strength
 
 
 def low_resolution(generator: Generator, image: Tensor, lesion: Tensor, strength: float) -> Tensor:

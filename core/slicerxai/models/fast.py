@@ -16,7 +16,7 @@ from scipy import ndimage
 from slicerxai.data.resample import resample, resample_like
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
-from slicerxai.models.intensity import foreground, relative_contrast
+from slicerxai.models.intensity import foreground, normalised
 from slicerxai.models.protocols import ModelInfo, Prepared, Segmentation
 from slicerxai.models.sliding_window import blended_logits
 from slicerxai.models.store import digest
@@ -45,7 +45,7 @@ class FastSegmenter:
     """Small 3D U-Net for skull-stripped images; implements `slicerxai.models.protocols.Segmenter`.
 
     Working grid: axes permuted and flipped to RAS, isotropic spacing, cropped to the non-zero voxels of the first
-    channel, 4 (x / median - 1) in the brain and zero outside.
+    channel, intensities as `slicerxai.models.intensity.normalised` makes them.
     """
 
     def __init__(self, info: ModelInfo, network: FastUNet, config: FastConfig, device: torch.device) -> None:
@@ -120,7 +120,7 @@ def _channel(volume: Volume, name: str, grid: WorkingGrid) -> NDArray[np.float32
         msg = f"{name} does not overlap the first channel in space; check the images' affines"
         raise InputError(msg)
     array = np.asarray(resample(image, grid.affine, grid.shape).array, dtype=np.float32)
-    return relative_contrast(array, inside, name)
+    return normalised(array, inside, name)
 
 
 def antialiased(volume: Volume, grid: WorkingGrid) -> Volume:

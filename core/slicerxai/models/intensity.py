@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from slicerxai.errors import InputError
 
-MEDIAN_OVER_SPREAD = 4.0
-"""Median of a brain's intensity in units of its spread, about as FLAIR has it: puts the values near z-scores."""
+SIGNAL = 4.0
+"""Distance of no signal from the median in normalised units, where the interquartile range is a quarter of the median,
+about as in FLAIR."""
 
 
 def foreground(array: NDArray[np.generic], name: str) -> NDArray[np.bool_]:
@@ -37,11 +38,11 @@ def foreground(array: NDArray[np.generic], name: str) -> NDArray[np.bool_]:
     return mask
 
 
-def relative_contrast(array: NDArray[np.float32], mask: NDArray[np.bool_], name: str) -> NDArray[np.float32]:
-    """4 (x / median - 1) over the mask; zero outside it.
+def normalised(array: NDArray[np.float32], mask: NDArray[np.bool_], name: str) -> NDArray[np.float32]:
+    """2 (x - median) / √(median · IQR) over the mask; zero outside it.
 
-    How bright a lesion is against white matter differs less between scanners than how bright grey matter and fluid are,
-    which set the standard deviation: a z-score would move lesions with them.
+    Half way between two scales that each fail somewhere: the interquartile range follows a scanner's tone curve, but
+    also how bright grey matter and fluid are, which says nothing about lesions; the median follows neither.
 
     Args:
         array: shape (I, J, K).
@@ -60,5 +61,5 @@ def relative_contrast(array: NDArray[np.float32], mask: NDArray[np.bool_], name:
             f"{name} has a median of {median:g} in the brain; intensities as scanners store them, above 0, are accepted"
         )
         raise InputError(msg)
-    relative = MEDIAN_OVER_SPREAD * (array / np.float32(median) - 1)
-    return np.where(mask, relative, np.float32(0)).astype(np.float32)
+    values = (array - np.float32(median)) * np.float32(2 / np.sqrt(median * (high - low)))
+    return np.where(mask, values, np.float32(0)).astype(np.float32)

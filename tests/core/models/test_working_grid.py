@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
-from slicerxai.models.intensity import foreground, relative_contrast
+from slicerxai.models.intensity import foreground, normalised
 from slicerxai.models.working_grid import canonical, check_affine, working_grid
 
 OBLIQUE_LEFT_HANDED = np.array(
@@ -99,17 +99,19 @@ def test_unusable_intensities(array, match) -> None:
         foreground(array, "FLAIR")
 
 
-def test_relative_contrast() -> None:
+def test_normalised() -> None:
     rng = np.random.default_rng(0)
     array = rng.normal(300, 25, (20, 20, 20)).astype(np.float32)
     mask = rng.random(array.shape) < 0.7
     ordered = np.sort(array[mask].astype(np.float64))
     median = np.interp(0.5 * (len(ordered) - 1), np.arange(len(ordered)), ordered)
-    expected = [4 * (x / median - 1) if inside else 0 for x, inside in zip(array.flat, mask.flat, strict=True)]
-    found = relative_contrast(array, mask, "FLAIR")
+    low, high = (np.interp(q * (len(ordered) - 1), np.arange(len(ordered)), ordered) for q in (0.25, 0.75))
+    unit = (median * (high - low)) ** 0.5 / 2
+    expected = [(x - median) / unit if inside else 0 for x, inside in zip(array.flat, mask.flat, strict=True)]
+    found = normalised(array, mask, "FLAIR")
     np.testing.assert_allclose(found.ravel(), expected, atol=1e-5)
-    np.testing.assert_allclose(relative_contrast(7 * array, mask, "FLAIR"), found, atol=1e-5)
+    np.testing.assert_allclose(normalised(7 * array, mask, "FLAIR"), found, atol=1e-5)
     with pytest.raises(InputError, match="no contrast"):
-        relative_contrast(np.ones((3, 3, 3), np.float32), np.ones((3, 3, 3), bool), "FLAIR")
+        normalised(np.ones((3, 3, 3), np.float32), np.ones((3, 3, 3), bool), "FLAIR")
     with pytest.raises(InputError, match="median of -"):
-        relative_contrast(array - 600, np.ones(array.shape, bool), "FLAIR")
+        normalised(array - 600, np.ones(array.shape, bool), "FLAIR")
