@@ -30,6 +30,8 @@ ANSWER_LIMIT = 32 * 1024**2
 TRANSFER_SECONDS = 120.0
 """How long the server may be silent during a transfer: it reads an uploaded image before it answers."""
 CONNECT_SECONDS = 10.0
+CONFIRM_SECONDS = 5.0
+"""How long stopping a job or removing an image may take: somebody waits for it who wants to be rid of it."""
 
 
 class Client:
@@ -111,7 +113,7 @@ class Client:
     def remove_session(self, session: str) -> None:
         """Remove an uploaded image from the server; one that is gone already is fine."""
         try:
-            self._ask("DELETE", f"/session/{_quoted(session)}")
+            self._ask("DELETE", f"/session/{_quoted(session)}", timeout=CONFIRM_SECONDS)
         except ServerError as error:
             if error.status != 404:
                 raise
@@ -155,7 +157,8 @@ class Client:
 
     def cancel(self, identifier: str) -> Job:
         """Stop a job: its process is gone when this returns. Of one that has ended, remove the result."""
-        return job_of(self._ask("DELETE", f"/explain/jobs/{_quoted(identifier)}").json())
+        route = f"/explain/jobs/{_quoted(identifier)}"
+        return job_of(self._ask("DELETE", route, timeout=CONFIRM_SECONDS).json())
 
     def result(self, identifier: str, stop: Event | None = None, progress: OnProgress | None = None) -> Result:
         """Fetch the result of a job that is done, every part of it verified."""
@@ -186,6 +189,7 @@ class Client:
         data: Any = None,
         headers: Mapping[str, str] | None = None,
         stop: Event | None = None,
+        timeout: float | None = None,
         transfer: bool = False,
         watch: Callable[[], None] | None = None,
         late: Callable[[Answer], None] | None = None,
@@ -194,18 +198,20 @@ class Client:
         """One request.
 
         Args:
+            timeout: instead of the client's, when that is longer.
             transfer: much may be sent or come back: no limit of the whole time and size, only of silence.
             watch, late: see `exchange`.
             received: is told how much has arrived.
         """
-        silence = max(self.timeout, TRANSFER_SECONDS) if transfer else self.timeout
+        timeout = min(self.timeout, timeout or self.timeout)
+        silence = max(timeout, TRANSFER_SECONDS) if transfer else timeout
         options: dict[str, Any] = {
             "json": json,
             "data": data,
             "headers": {"Accept-Encoding": "identity", **(headers or {})},
             "auth": self._auth,
             "verify": self._verify,
-            "timeout": (min(self.timeout, CONNECT_SECONDS), silence),
+            "timeout": (min(timeout, CONNECT_SECONDS), silence),
             "allow_redirects": False,
             "stream": True,
             "proxies": {"no_proxy": self._loopback} if self._loopback else None,
@@ -217,7 +223,7 @@ class Client:
                 return counter.read(response, None if transfer else ANSWER_LIMIT)
 
         try:
-            answer = exchange(work, stop, seconds=None if transfer else 2 * self.timeout, watch=watch, late=late)
+            answer = exchange(work, stop, seconds=None if transfer else 2 * timeout, watch=watch, late=late)
         except Exception as error:
             found = of_exception(error, self.url, silence)
             if found is error:

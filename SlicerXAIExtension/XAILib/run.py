@@ -17,6 +17,8 @@ from .result import Result
 POLL_SECONDS = 0.3
 LOST_SECONDS = 10.0
 """How long a server may be away before the job is given up: a network may fail for a moment, a server may restart."""
+PASSING = frozenset({"unreachable", "timeout", "server_fault"})
+"""Kinds of errors that may pass by themselves."""
 SENT, COMPUTED = 0.15, 0.9
 """Shares of the progress after which an image is sent and a result computed."""
 
@@ -83,22 +85,26 @@ def _explained(
 def _wait(client: Client, job: Job, stop: Event, progress: OnProgress) -> None:
     """Until the job is done. Raises `ServerError` when it ends otherwise."""
     answered = time.monotonic()
+    progress(job.fraction, _message(job), job.eta)
     while job.active:
-        progress(
-            job.fraction, "Waiting for other jobs of the server" if job.state == "queued" else job.message, job.eta
-        )
         if stop.wait(POLL_SECONDS):
             raise Stopped
         try:
             job = client.job(job.id, stop)
-            answered = time.monotonic()
         except ServerError as error:
-            if error.status is not None and error.status < 500:
+            if error.status == 404 or error.kind not in PASSING:
                 raise _gone(error, job.id) from error
             if time.monotonic() - answered > LOST_SECONDS:
                 raise _lost(error, job.id) from error
             progress(job.fraction, "The server does not answer; trying again", None)
+        else:
+            answered = time.monotonic()
+            progress(job.fraction, _message(job), job.eta)
     _check_end(job)
+
+
+def _message(job: Job) -> str:
+    return "Waiting for other jobs of the server" if job.state == "queued" else job.message
 
 
 def _check_end(job: Job) -> None:
@@ -127,9 +133,9 @@ def _gone(error: ServerError, identifier: str) -> ServerError:
 
 def _lost(error: ServerError, identifier: str) -> ServerError:
     msg = (
-        f"The connection to the server was lost while it worked, and it may still be working on it (job {identifier}). "
-        "Connect again when it is back and run the same once more: a result that was finished comes back at once. "
-        f"The server's list of jobs, at /explain/jobs, shows what became of it. ({error.message})"
+        f"The connection to the server was lost while it worked, and it may still be working (job {identifier}). "
+        "Connect again when it is back; its list of jobs, at /explain/jobs, shows what became of it. "
+        f"({error.message})"
     )
     return ServerError(msg, error.kind, error.status)
 
