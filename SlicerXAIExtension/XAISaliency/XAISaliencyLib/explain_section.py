@@ -101,7 +101,7 @@ class ExplainSection:
 
     def progress(self, fraction: float, message: str, eta: float | None) -> None:
         """Show how far the job is."""
-        self.ui.progressBar.visible = True
+        self.ui.progressBar.visible = self.ui.jobState.visible = True
         self.ui.progressBar.value = round(1000 * fraction)
         left = time_left(eta)
         self.ui.jobState.text = escape(f"{_sentence(message)} – {left}" if left else _sentence(message))

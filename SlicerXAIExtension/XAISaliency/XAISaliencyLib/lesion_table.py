@@ -9,13 +9,13 @@ import qt
 
 from .lesions import Lesion
 
-COLUMNS = ("Lesion", "Volume", "Probability", "Relevance in", "… and near")
+COLUMNS = ("Lesion", "Volume", "Probability", "Inside", "Near")
 HINTS = (
     "Number of the lesion in this result.",
     "Volume of the lesion.",
     "Mean probability over its voxels.",
     "Share of the positive relevance that lies inside the lesion.",
-    "Share of the positive relevance that lies inside the lesion or in its neighbourhood.",
+    "Share of the positive relevance that lies inside the lesion or near it.",
 )
 
 

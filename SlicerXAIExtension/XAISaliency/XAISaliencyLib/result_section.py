@@ -131,13 +131,7 @@ class ResultSection:
         self.ui.verdictLabel.text = verdict_html(document)
         self.ui.checksLabel.text = checks_html(document)
         lesions = self._lesions
-        total = sum(lesion.volume for lesion in lesions)
-        count = len(lesions)
-        self.ui.lesionsLabel.text = (
-            f"<b>{count} predicted lesion{'s' * (count != 1)}</b>, together {total:.3g} ml"
-            if lesions
-            else "<b>No lesion is predicted.</b>"
-        )
+        self.ui.lesionsLabel.text = _count(lesions)
         self.ui.lesionTable.visible = bool(lesions)
         self.table.fill(lesions)
 
@@ -215,6 +209,14 @@ class ResultSection:
         """A sentence below the lesions."""
         self.ui.pickState.text = text
         self.ui.pickState.visible = bool(text)
+
+
+def _count(lesions: list[Lesion]) -> str:
+    if not lesions:
+        return "<b>No lesion is predicted.</b>"
+    total = sum(lesion.volume for lesion in lesions)
+    found = f"<b>{len(lesions)} predicted lesion{'s' * (len(lesions) != 1)}</b>, together {total:.3g} ml"
+    return f"{found}.<br>Inside, near: share of the map's relevance."
 
 
 def _timer(interval: int, function: Callable[[], None]) -> Any:

@@ -35,14 +35,22 @@ def test_one_press_from_a_loaded_flair_to_the_result(user: Any, server: Any, bra
 def test_progress_is_shown_while_it_runs(user: Any, server: Any, brain: Any) -> None:
     user.loads(*brain)
     user.connect_to(server.url)
-    seen = []
+    seen, messages = [], []
     user.click(user.ui.runButton)
+    assert "Starting" in user.sees()
     assert user.ui.progressBar.isVisible()
     assert not user.ui.runButton.enabled
     assert "running" in user.ui.runButton.toolTip
     assert user.ui.cancelButton.enabled
-    user.waits(lambda: seen.append(user.ui.progressBar.value) or user.panel.result.shown is not None)
+
+    def looks() -> bool:
+        seen.append(user.ui.progressBar.value)
+        messages.append(user.ui.jobState.text)
+        return user.panel.result.shown is not None
+
+    user.waits(looks)
     assert len(set(seen)) > 2
+    assert len(set(messages)) > 2
     assert not user.ui.progressBar.isVisible()
     assert not user.ui.cancelButton.enabled
 
