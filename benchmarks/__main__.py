@@ -16,6 +16,7 @@ from typing import Any
 
 BENCHMARKS = {
     "segmentation": "Dice and lesion-wise F1 of both segmenters on the phantom and on real scans",
+    "shift_ground_truth": "shift attribution on the phantom, against what the swapped mechanisms truly cost",
 }
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 

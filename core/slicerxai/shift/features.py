@@ -1,7 +1,7 @@
 """What a case looks like in a few numbers: who it is, how it was scanned, how it was drawn.
 
-One group of numbers for each variable of the mechanism graph. Images are taken relative to their median in the brain,
-as the segmenters take them: a scale that the model never sees cannot cost performance, yet would tell any two scanners
+One group of numbers for each variable of the mechanism graph. Images are taken relative to their median in the brain:
+segmenters normalise too, and a scale that the model never sees cannot cost performance, yet would tell any two scanners
 apart. Groups are small on purpose, because density ratios are learnt from some dozens of cases.
 
 - Population S: age, sex and disease burden, see `population_features`.
