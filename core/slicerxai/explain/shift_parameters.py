@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from slicerxai.explain.contract import ExplainParameters
+
+
+OPTIONS = {
+    "estimator",
+    "discriminator",
+    "folds",
+    "repeats",
+    "limit",
+    "interval",
+    "bootstraps",
+    "level",
+    "evidence_level",
+    "quiet",
+    "permutations",
+    "seed",
+}
 
 
 class ShiftParameters(ExplainParameters):
@@ -49,3 +65,7 @@ class ShiftParameters(ExplainParameters):
         description="Above this p-value a mechanism counts as unchanged; between the two levels it is left open.",
     )
     permutations: int = Field(default=499, ge=99, le=100000, description="Relabellings of the test for a shift.")
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of `slicerxai.shift.options.Options`."""
+        return self.model_dump(include=OPTIONS)

@@ -63,7 +63,9 @@ def attribute(
     evidence = _evidence(model, options, part(progress, 0.0, 0.2))
     states = _states(evidence, auc, graph, swapped)
     game = _game(model, states, options, swapped)
-    shown = np.array([state == "shifted" for state in states]) | (options.estimator == "plain")
+    plain = options.estimator == "plain"
+    shown = np.array([plain or state in ("shifted", "uncertain") for state in states])
+    established = np.array([plain or state == "shifted" for state in states])
     statistic = _Statistic(game, pair, shown)
     ones = np.ones((1, len(pair.metric)))
     estimate = statistic(ones)[0]
@@ -72,7 +74,8 @@ def attribute(
         everything = _game(model, tuple("shifted" for _ in states), options, swapped)
         open_statistic = _Statistic(everything, pair, np.ones(len(states), bool))
         wide = _jackknife(open_statistic, open_statistic(ones)[0], pair, options, part(progress, 0.8, 1.0))
-        intervals = _widen(intervals, wide, shown)
+        intervals[: len(states)][~shown] = wide[: len(states)][~shown]
+    intervals = _with_zero(intervals, ~established)
     n = len(graph)
     overlap = game.overlap()
     relevant = np.unique(np.arange(2**n) & statistic.mask)
@@ -168,7 +171,7 @@ def _states(
     Where the parents alone tell the environments apart, the variable cannot be tested: no sign of a shift means nothing.
     """
     states: list[State] = [
-        "uncertain" if one.state == "not seen" and given >= UNTESTABLE_AUC else one.state
+        "untestable" if one.state != "shifted" and given >= UNTESTABLE_AUC else one.state
         for one, given in zip(evidence, auc[:, 0], strict=True)
     ]
     if swapped is not None:
@@ -206,9 +209,10 @@ def _jackknife(statistic: _Statistic, estimate: Array, pair: Pair, options: Opti
     return studentised(estimate, error, freedom, options.level)
 
 
-def _widen(intervals: Array, wide: Array, shown: NDArray[np.bool_]) -> Array:
-    """Mechanisms without evidence have share 0; their interval is that of the game in which all move, joined with 0."""
+def _with_zero(intervals: Array, which: NDArray[np.bool_]) -> Array:
+    """Stretch the intervals of mechanisms whose shift is not established so that they hold 0."""
     out = intervals.copy()
-    for k in np.flatnonzero(~shown):
-        out[k] = min(wide[k, 0], 0.0), max(wide[k, 1], 0.0)
+    rows = np.flatnonzero(which)
+    out[rows, 0] = np.minimum(out[rows, 0], 0.0)
+    out[rows, 1] = np.maximum(out[rows, 1], 0.0)
     return out

@@ -1,7 +1,6 @@
 """Has a mechanism shifted at all? A test of each conditional, P(V | PA, e=0) = P(V | PA, e=1).
 
-The statistic is the drop in deviance of a ridge-penalised logistic regression of the environment when the variable joins
-its parents. Its null distribution is drawn by labelling the same cases anew from P(e | PA), subject by subject (a
+The statistic is Hotelling's T² of the variable, adjusted for its parents by linear regression. Its null distribution is drawn by labelling the same cases anew from P(e | PA), subject by subject (a
 conditional randomisation test, Candès et al. 2018; a permutation test for a mechanism without parents).
 """
 
@@ -14,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from slicerxai.shift import logistic
 from slicerxai.shift.basis import parents_design, products
 from slicerxai.shift.discriminators import reduce_features
 
 Array = NDArray[np.float64]
-State = Literal["shifted", "uncertain", "not seen"]
-RIDGE = 1.0
+State = Literal["shifted", "uncertain", "untestable", "not seen"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,8 @@ class Evidence:
     Attributes:
         p_value: of the hypothesis that it did not shift.
         adjusted: p-value after Holm's correction over the mechanisms.
-        state: "shifted" (adjusted p at or below the level), "not seen" (p above `quiet`), or in between.
+        state: "shifted" (adjusted p at or below the level), "not seen" (p above `quiet`), "uncertain" in between.
+            "untestable" is for estimators: the parents alone tell the environments apart.
     """
 
     p_value: float
@@ -87,19 +85,29 @@ def _fixed_size(log_odds: Array, size: int, draws: int, rng: np.random.Generator
 
 
 def gain(parents: Array, variable: Array, labels: Array) -> Array:
-    """Drop in deviance when the variable joins its parents, for each labelling.
+    """F-like statistic of the variable's features in a linear regression of the environment, for each labelling.
+
+    Squares explained by the variable beside its parents, over squares left. Exchanging the roles of environment and
+    variable gives the same number, Hotelling's T² adjusted for the parents up to a constant.
 
     Args:
-        parents: (n, d). variable: (n, k), both standardised. labels: (B, n).
+        parents: (n, d). variable: (n, k). labels: (B, n).
     """
-    ones = np.ones(labels.shape)
-    full = np.concatenate([parents, variable], 1)
+    ones = np.ones((len(parents), 1))
+    given = _basis(np.concatenate([ones, parents], 1))
+    left = variable - given @ (given.T @ variable)
+    own = _basis(left)
+    rest = labels - labels @ given @ given.T
+    explained = ((rest @ own) ** 2).sum(1)
+    return explained / np.maximum((rest**2).sum(1) - explained, 1e-9)
 
-    def fitted(features: Array) -> Array:
-        coefficients = logistic.fit(features, labels, ones, RIDGE, np.zeros((1, 1)))
-        return logistic.deviance(labels, coefficients[:, :-1] @ features.T + coefficients[:, -1:], ones)
 
-    return fitted(parents) - fitted(full)
+def _basis(columns: Array) -> Array:
+    """Orthonormal basis of the span of the columns, (n, rank)."""
+    if columns.shape[1] == 0:
+        return columns
+    vectors, values, _ = np.linalg.svd(columns, full_matrices=False)
+    return vectors[:, values > 1e-8 * max(float(values.max()), 1e-8)]
 
 
 def p_value(

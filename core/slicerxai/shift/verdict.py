@@ -98,17 +98,26 @@ def _null(j: Outcome) -> Finding:
 
 
 def _uncertain(j: Outcome) -> Finding:
-    names = [name for name, state in zip(j.names, j.states, strict=True) if state == "uncertain"]
-    quiet = [name for name, state in zip(j.names, j.states, strict=True) if state == "not seen"]
-    share = len(names) / len(j.names)
-    if names:
+    named = {state: [n for n, s in zip(j.names, j.states, strict=True) if s == state] for state in set(j.states)}
+    weak, blind = named.get("uncertain", []), named.get("untestable", [])
+    quiet = named.get("not seen", [])
+    share = len(weak + blind) / len(j.names)
+    if blind:
         return Finding(
             "mechanisms left open",
             share,
             0.0,
             "caution",
-            f"Whether {' and '.join(names)} shifted cannot be said from these data; what it may have cost is left "
-            f"unresolved. What would help: more cases, or the same images annotated by both sites.",
+            f"Whether {' and '.join(blind)} shifted cannot be tested: what comes before already tells the sites apart. "
+            f"What it may have cost is left unresolved. What would help: the same images annotated by both sites.",
+        )
+    if weak:
+        return Finding(
+            "mechanisms left open",
+            share,
+            0.0,
+            "caution",
+            f"A shift in {' and '.join(weak)} is possible but not established. What would help: more cases.",
         )
     reason = (
         f"No sign of a shift in {' and '.join(quiet)}; taken as unchanged, which rests on features that would show it."

@@ -38,11 +38,19 @@ def test_chain_of_swaps_has_the_right_distribution():
     np.testing.assert_allclose(found, mass / mass.sum(), atol=0.01)
 
 
-def test_gain_is_a_drop_in_deviance():
+def test_gain_equals_two_regressions():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(53, 1)) + 2 * LABELS[:, None]
-    assert gain(np.empty((53, 0)), x, LABELS[None])[0] > 10
-    assert abs(gain(np.empty((53, 0)), np.zeros((53, 1)), LABELS[None])[0]) < 1e-6
+    parents, variable = rng.normal(size=(53, 2)), rng.normal(size=(53, 3)) + LABELS[:, None]
+
+    def left(columns, y):
+        design = np.column_stack([np.ones(53), columns])
+        return ((y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) ** 2).sum()
+
+    labels = np.stack([LABELS, LABELS[::-1]])
+    both = np.concatenate([parents, variable], 1)
+    expected = [(left(parents, y) - left(both, y)) / left(both, y) for y in labels]
+    np.testing.assert_allclose(gain(parents, variable, labels), expected, atol=1e-10)
+    assert abs(gain(parents, np.zeros((53, 1)), labels)).max() < 1e-9
 
 
 def p_values(shift, parents_shift, runs=120):
