@@ -8,7 +8,6 @@ from pydantic import Field
 
 from slicerxai.explain.contract import ExplainParameters
 
-
 OPTIONS = {
     "estimator",
     "discriminator",
@@ -31,7 +30,8 @@ class ShiftParameters(ExplainParameters):
     estimator: Literal["robust", "weighting", "plain"] = Field(
         default="robust",
         description="robust: regression of the metric corrected by weights, the most exact with few cases; weighting: "
-        "reweighted source cases, conditional ratios, calibrated and truncated; plain: the published formula as printed.",
+        "reweighted cases, conditional ratios, calibrated and truncated; plain: source cases reweighted by the "
+        "published formula as printed.",
     )
     discriminator: Literal["logistic", "boosted"] = Field(
         default="logistic",

@@ -126,7 +126,9 @@ class _Statistic:
         return values[:, np.arange(values.shape[1]) & self.mask]
 
 
-def _ratio_model(pair: Pair, graph: MechanismGraph, options: Options, discriminator: Discriminator | None) -> RatioModel:
+def _ratio_model(
+    pair: Pair, graph: MechanismGraph, options: Options, discriminator: Discriminator | None
+) -> RatioModel:
     named: Discriminator = BoostedDiscriminator() if options.discriminator == "boosted" else LogisticDiscriminator()
     folds = np.stack(
         [subject_folds(pair.subjects, pair.labels, options.folds, options.seed + r) for r in range(options.repeats)]
@@ -168,7 +170,7 @@ def _states(
 ) -> tuple[State, ...]:
     """Of the evidence; an observed exchange needs none, nor does the only mechanism beside it.
 
-    Where the parents alone tell the environments apart, the variable cannot be tested: no sign of a shift means nothing.
+    Where the parents alone tell the environments apart, no sign of a shift in the variable means nothing.
     """
     states: list[State] = [
         "untestable" if one.state != "shifted" and given >= UNTESTABLE_AUC else one.state

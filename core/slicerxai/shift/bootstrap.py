@@ -1,7 +1,7 @@
 """Intervals over subjects: BCa bootstrap (Efron 1987) and the studentised jackknife.
 
-A draw is a row of case weights: how often each case's subject was drawn. Subjects are drawn within their stratum (in the
-source only, in the target only, in both), and all cases of a subject come along.
+A draw is a row of case weights: how often each case's subject was drawn. Subjects are drawn within their stratum (in
+the source only, in the target only, in both), and all cases of a subject come along.
 """
 
 from __future__ import annotations

@@ -22,13 +22,12 @@ CALIBRATION_RIDGE = 0.5
 
 
 class Discriminator(Protocol):
-    """Tells the environments apart.
+    """Tells the environments apart."""
 
-    Attributes:
-        refits: whether it is cheap enough to be fitted again in every bootstrap draw.
-    """
-
-    refits: bool
+    @property
+    def refits(self) -> bool:
+        """Whether it is cheap enough to be fitted again whenever subjects are drawn or left out."""
+        ...
 
     def scores(self, train: Array, labels: Array, weights: Array, offset: Array, test: Array) -> Array:
         """Log-odds of the target of held-out cases, on top of a known part.
@@ -104,7 +103,7 @@ class BoostedDiscriminator:
 
 
 def reduce_features(train: Array, test: Array, components: int) -> tuple[Array, Array]:
-    """Standardise by the training cases; beyond `components` features, their leading principal components, scaled alike.
+    """Standardise by the training cases; more than `components` features become their leading principal components.
 
     Returns:
         (m, k), (n, k) with k <= components; a feature that is constant in training is 0.

@@ -1,7 +1,8 @@
 """Has a mechanism shifted at all? A test of each conditional, P(V | PA, e=0) = P(V | PA, e=1).
 
-The statistic is Hotelling's T² of the variable, adjusted for its parents by linear regression. Its null distribution is drawn by labelling the same cases anew from P(e | PA), subject by subject (a
-conditional randomisation test, Candès et al. 2018; a permutation test for a mechanism without parents).
+The statistic is Hotelling's T² of the variable, adjusted for its parents by linear regression. Its null distribution is
+drawn by labelling the same cases anew from P(e | PA), subject by subject (a conditional randomisation test, Candès et
+al. 2018; a permutation test for a mechanism without parents).
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def relabel(subjects: NDArray[np.str_], labels: Array, log_odds: Array, draws: i
 
 
 def _fixed_size(log_odds: Array, size: int, draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Subsets of fixed size with odds proportional to exp(log_odds), by swaps of a Markov chain (Berrett et al. 2020)."""
+    """Subsets of fixed size with odds exp(log_odds), by swaps of a Markov chain (Berrett et al. 2020)."""
     n = len(log_odds)
     state = np.zeros((draws, n), bool)
     state[np.arange(draws)[:, None], np.argsort(rng.random((draws, n)), 1)[:, :size]] = True
@@ -123,7 +124,8 @@ def p_value(
     """(1 + draws at least as extreme) / (1 + draws).
 
     Args:
-        parents: features of each parent, (n, d) each. variable: (n, k). log_odds: (n,), held-out log-odds of the target given the parents.
+        parents: features of each parent, (n, d) each. variable: (n, k).
+        log_odds: (n,), held-out log-odds of the target given the parents.
     """
     joined = parents_design(parents) if parents else np.empty((len(labels), 0))
     given = reduce_features(joined, joined, components)[0] if parents else joined

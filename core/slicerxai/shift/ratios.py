@@ -5,14 +5,15 @@ With e the environment (0 source, 1 target), the ratio of mechanism i is that of
 .. math:: r_i(v, pa) = \frac{p_1(v \mid pa)}{p_0(v \mid pa)}
           = \frac{P(e=1 \mid v, pa)\, P(e=0 \mid pa)}{P(e=0 \mid v, pa)\, P(e=1 \mid pa)} .
 
-It is fitted as one residual head: the log-odds given the parents are held fixed as an offset, and only what the variable
-adds is learnt. The printed formula of the paper is the ratio of the joint (v, pa), `kind="joint"`; it counts a shift of the
-parents a second time.
+It is fitted as one residual head: the log-odds given the parents are held fixed as an offset, and only what the
+variable adds is learnt. The printed formula of the paper is the ratio of the joint (v, pa), `kind="joint"`; it counts a
+shift of the parents a second time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -53,16 +54,25 @@ class RatioModel:
     def log_ratios(self, weights: Array) -> Array:
         """Held-out log ratios under each row of case weights.
 
+        A discriminator that is too dear to be fitted again is fitted to the cases as they are, for all rows.
+
         Args:
             weights: (B, n) of the source's, then the target's cases.
 
         Returns:
             (B, mechanisms, n).
         """
-        return self._fit(weights)[0]
+        if self.discriminator.refits:
+            return self._fit(weights)[0]
+        return np.broadcast_to(self._once, (len(weights), *self._once.shape))
+
+    @cached_property
+    def _once(self) -> Array:
+        """Log ratios of the cases as they are, (mechanisms, n)."""
+        return self._fit(np.ones((1, len(self.pair.labels))))[0][0]
 
     def held_out_auc(self) -> Array:
-        """(mechanisms, 2): AUC of the discriminator on the parents alone, and with the variable; 0.5 without parents."""
+        """(mechanisms, 2): AUC of the discriminator on the parents alone (0.5 without any), and with the variable."""
         ones = np.ones((1, len(self.pair.labels)))
         _, given, full = self._fit(ones)
         labels = self.pair.labels

@@ -19,9 +19,9 @@ def site(n, shifts, prefix, seed, informative=True):
     """Patients S, images X and masks Y; the metric depends on all, and more on the patient than on anything else."""
     rng = np.random.default_rng([seed, ord(prefix)])
     ds, dx, dy = shifts
-    s = rng.normal(size=(n, 2)) + [0, ds]
-    x = rng.normal(size=(n, 3)) + np.outer(0.3 * s[:, 1], [1, 0, 0]) + [dx, 0.5 * dx, 0]
-    y = rng.normal(size=(n, 2)) + np.outer(0.4 * x[:, 0], [1, 0]) + [dy, 0.5 * dy]
+    s = rng.normal(size=(n, 2)) + np.array([0, ds])
+    x = rng.normal(size=(n, 3)) + np.outer(0.3 * s[:, 1], [1, 0, 0]) + np.array([dx, 0.5 * dx, 0])
+    y = rng.normal(size=(n, 2)) + np.outer(0.4 * x[:, 0], [1, 0]) + np.array([dy, 0.5 * dy])
     metric = 0.65 + 0.1 * s[:, 1] - 0.05 * x[:, 0] - 0.06 * y[:, 0] - 0.03 * y[:, 1] + rng.normal(0, 0.05, n)
     noise = rng.normal(size=(n, 7))
     seen = {"S": s, "X": x, "Y": y} if informative else {"S": noise[:, :2], "X": noise[:, 2:5], "Y": noise[:, 5:]}
@@ -50,7 +50,7 @@ def test_two_halves_of_one_site_show_nothing(estimator):
 def test_another_rater_on_the_same_images_leaves_the_acquisition_alone(estimator, graph):
     for seed in range(3):
         source = site(20, (0, 0, 0), "s", seed)
-        drawn = {**source.variables, "Y": source.variables["Y"] + [1.5, 0.5]}
+        drawn = {**source.variables, "Y": source.variables["Y"] + np.array([1.5, 0.5])}
         target = Samples(drawn, source.metric - 0.06 * 1.5 - 0.03 * 0.5, source.subjects)
         result = attribute(Pair(source, target), graph, Options(estimator=estimator, seed=seed, **QUICK))
         assert abs(result.phi[graph.index("acquisition")]) <= 0.005

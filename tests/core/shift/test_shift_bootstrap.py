@@ -12,7 +12,7 @@ LABELS = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1.0])
 def test_draws_keep_subjects_together_and_strata_apart():
     weights = draw(SUBJECTS, LABELS, 200, seed=0)
     for name in np.unique(SUBJECTS):
-        own = weights[:, SUBJECTS == name]
+        own = weights[:, name == SUBJECTS]
         assert (own == own[:, :1]).all()
     assert (weights[:, 0] == 1).all()  # the only subject of both environments
     assert (weights[:, 2:6].sum(1) == 4).all()

@@ -44,9 +44,9 @@ def test_no_more_folds_than_subjects():
 
 def test_logistic_scores_are_those_of_scikit_learn(cases):
     features, labels = cases
-    scores = LogisticDiscriminator(ridge=2.0).scores(
-        features[10:], labels[10:], np.ones((1, 50)), ZERO, features[:10]
-    )[0]
+    scores = LogisticDiscriminator(ridge=2.0).scores(features[10:], labels[10:], np.ones((1, 50)), ZERO, features[:10])[
+        0
+    ]
     fitted, asked = reduce_features(features[10:], features[:10], 8)
     peer = LogisticRegression(C=0.5, tol=1e-10).fit(fitted, labels[10:])
     np.testing.assert_allclose(scores, peer.decision_function(asked), atol=2e-3)

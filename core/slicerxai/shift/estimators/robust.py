@@ -11,8 +11,8 @@ and weights α_k = ∏_{j <= k} p_{c_j}(v_j | pa_j) / p_{c_{k+1}}(v_j | pa_j) (t
 Terms between mechanisms of the same environment cancel and are left out. The value is right when, at every step, either
 the regression or the weight is; and the last mechanism, usually the annotation, needs no density ratio of its own.
 
-With all γ_k = 0 only E_{c_n}[α_{n-1} M] is left: importance weighting of the cases of whichever environment gives the last
-mechanism, which uses both samples where the paper reweights the source alone.
+With all γ_k = 0 only E_{c_n}[α_{n-1} M] is left: importance weighting of the cases of whichever environment gives the
+last mechanism, which uses both samples where the paper reweights the source alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COMPONENTS = 8
 
 @dataclass(frozen=True)
 class Swapped:
-    """A mechanism whose exchange was observed: the metric of the same cases with that mechanism of the other environment.
+    """An observed exchange of one mechanism: the metric of the same cases with it taken from the other environment.
 
     Attributes:
         source: metric of the source's cases with the mechanism taken from the target, (n_source,).
