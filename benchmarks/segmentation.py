@@ -52,7 +52,7 @@ class Size:
     fine_tuning_steps: int
 
 
-FULL = Size(12, 8, fast_steps=1900, nnunet_epochs=34, fine_training_patients=3, fine_test_patients=3, fine_steps=1100,
+FULL = Size(12, 8, fast_steps=1500, nnunet_epochs=34, fine_training_patients=3, fine_test_patients=3, fine_steps=1100,
             fine_tuning_steps=150)  # fmt: skip
 QUICK = Size(6, 3, fast_steps=600, nnunet_epochs=10, fine_training_patients=1, fine_test_patients=1, fine_steps=200,
              fine_tuning_steps=30)  # fmt: skip

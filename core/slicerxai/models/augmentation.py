@@ -93,7 +93,7 @@ def bias_field(generator: Generator, image: Tensor, lesion: Tensor, strength: fl
 
 def contrast(generator: Generator, image: Tensor, lesion: Tensor, strength: float) -> Tensor:
     """Scale and shift of the contrast, as other protocols, lesion loads and brain masks cause."""
-    return image * math.exp(uniform(generator, -0.5, 0.35) * strength) + uniform(generator, -0.25, 0.25) * strength
+    return image * math.exp(uniform(generator, -0.35, 0.35) * strength) + uniform(generator, -0.25, 0.25) * strength
 
 
 def low_resolution(generator: Generator, image: Tensor, lesion: Tensor, strength: float) -> Tensor:

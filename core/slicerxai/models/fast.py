@@ -38,7 +38,12 @@ class FastConfig(BaseModel):
     features: tuple[int, ...] = Field(min_length=2, description="Channels of each level of the network.")
     overlap: float = Field(default=0.25, ge=0, lt=1, description="Share of a patch in common with the next one.")
     margin: int = Field(default=4, ge=0, description="Voxels of the working grid kept around the brain.")
-    threshold: float = Field(default=0.5, gt=0, lt=1, description="Probability from which a voxel is lesion.")
+    threshold: float = Field(
+        default=0.25,
+        gt=0,
+        lt=1,
+        description="Probability from which a voxel is lesion; below one half, as outlines are often unsure.",
+    )
 
 
 class FastSegmenter:
