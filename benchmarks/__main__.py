@@ -17,6 +17,8 @@ from typing import Any
 BENCHMARKS = {
     "segmentation": "Dice and lesion-wise F1 of both segmenters on the phantom and on real scans",
     "shift_ground_truth": "shift attribution on the phantom, against what the swapped mechanisms truly cost",
+    "shift_synthetic_graph": "shift attribution on the synthetic graph of a publication: one mechanism shifts",
+    "shift_vs_dowhy": "multiply robust attribution beside that of DoWhy: seconds and agreement",
 }
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 
