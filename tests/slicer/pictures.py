@@ -41,7 +41,7 @@ def synthetic(folder: Path) -> Path:
 
 
 def draw(image: Path, model: Path, out: Path) -> None:
-    """Use the panel as a reader would, with a picture of each step."""
+    """Start the server and the module, and use them as a reader would."""
     import slicer_double
     from panel_user import User
     from slicer_double.scripted import load_module
@@ -51,35 +51,37 @@ def draw(image: Path, model: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         shutil.copytree(model, home / "models" / model.name)
-        server = Server(Path(folder), home)
-        server.start()
-        application = slicer_double.start_application()
-        enlarge(application)
-        module = load_module(ROOT / "SlicerXAIExtension" / "XAISaliency" / "XAISaliency.py")
-        module.enter()
-        user = User(application, module)
-        import slicer
+        with Server(Path(folder), home) as server:
+            application = slicer_double.start_application()
+            enlarge(application)
+            module = load_module(ROOT / "SlicerXAIExtension" / "XAISaliency" / "XAISaliency.py")
+            module.enter()
+            read(User(application, module), image, server.url, out)
+            application.unload_modules()
+            application.close()
 
-        slicer.util.loadVolume(str(image), {"name": "FLAIR"})
-        slicer.util.resetSliceViews()
-        picture(user, out / "1-loaded.png")
-        user.connect_to(server.url)
-        user.click(user.ui.runButton)
-        user.waits(lambda: user.ui.progressBar.value > 400, 600)
-        picture(user, out / "2-running.png")
-        user.waits_for("Done", 600)
-        lesions = user.panel.logic.lesions(user.panel.result.shown)
-        largest = max(lesions, key=lambda lesion: lesion.volume)
-        user.click_row(lesions.index(largest))
-        picture(user, out / "3-whole.png")
-        user.click(user.ui.explainLesionButton)
-        user.waits_for(f"lesion {largest.number}, in", 600)
-        picture(user, out / "4-lesion.png")
-        user.open_section("checksSection")
-        picture(user, out / "5-checks.png")
-        user.close_module()
-        application.close()
-        server.stop()
+
+def read(user: Any, image: Path, url: str, out: Path) -> None:
+    """From a loaded image to the explanation of its largest lesion."""
+    import slicer
+
+    slicer.util.loadVolume(str(image), {"name": "FLAIR"})
+    slicer.util.resetSliceViews()
+    picture(user, out / "1-loaded.png")
+    user.connect_to(url)
+    user.click(user.ui.runButton)
+    user.waits(lambda: user.ui.progressBar.value > 400, 900)
+    picture(user, out / "2-running.png")
+    user.waits_for("Done: ", 900)
+    lesions = user.panel.logic.lesions(user.panel.result.shown)
+    largest = max(lesions, key=lambda lesion: lesion.volume)
+    user.click_row(lesions.index(largest))
+    picture(user, out / "3-whole.png")
+    user.click(user.ui.explainLesionButton)
+    user.waits_for(f"lesion {largest.number}, in", 900)
+    picture(user, out / "4-lesion.png")
+    user.open_section("checksSection")
+    picture(user, out / "5-checks.png")
 
 
 def enlarge(application: Any) -> None:
