@@ -18,7 +18,7 @@ from slicerxai.models.unet import FastUNet
 from slicerxai.models.working_grid import WorkingGrid
 
 CPU = torch.device("cpu")
-CONFIG = FastConfig(spacing=2.0, patch_size=(16, 16, 16), features=(4, 8))
+CONFIG = FastConfig(spacing=2.0, patch_size=(16, 16, 16), features=(4, 8), threshold=0.5)
 OBLIQUE_LEFT_HANDED = np.array(
     [
         [0.1736 * 2, -0.9848 * 1.5, 0.0, 30.0],
@@ -123,7 +123,8 @@ def test_an_image_on_the_working_spacing_is_only_cropped() -> None:
     image = brain(affine)
     tensor = prepare({"FLAIR": image}, ("FLAIR",), CONFIG).tensor[0].numpy()
     inside = np.flip(image.array, 0)[np.flip(image.array, 0) != 0]
-    expected = 4 * (inside / np.median(inside) - 1)
+    low, median, high = np.percentile(inside, (25, 50, 75))
+    expected = 2 * (inside - median) / np.sqrt(median * (high - low))
     np.testing.assert_allclose(tensor[tensor != 0], expected[expected != 0], atol=1e-4)
 
 
@@ -153,7 +154,7 @@ def test_prediction_is_the_blend_on_the_images_own_grid() -> None:
         place = tuple(np.array(index) + offset)
         inside = all(0 <= p < n for p, n in zip(place, expected.shape, strict=True))
         assert abs(found.probability.array[index] - (expected[place] if inside else 0)) < 1e-5
-    np.testing.assert_array_equal(found.labelmap.array, found.probability.array >= 0.5)
+    np.testing.assert_array_equal(found.labelmap.array, found.probability.array >= CONFIG.threshold)
     assert 0 < found.labelmap.array.mean() < 1
 
 
