@@ -36,6 +36,7 @@ class LesionTable:
         table.setHorizontalHeaderLabels(list(COLUMNS))
         for column, hint in enumerate(HINTS):
             table.horizontalHeaderItem(column).setToolTip(hint)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
         table.connect("currentCellChanged(int,int,int,int)", self._row_changed)
         table.connect("cellClicked(int,int)", self._row_clicked)
         table.connect("cellActivated(int,int)", self._row_activated)
@@ -67,7 +68,6 @@ class LesionTable:
             self.table.selectRow(lesions.index(chosen[0]))
         else:
             self.table.setCurrentItem(None)
-        self.table.resizeColumnsToContents()
         self.table.blockSignals(False)
 
     def choose(self, number: int) -> None:
