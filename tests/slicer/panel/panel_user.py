@@ -13,7 +13,7 @@ from PySide6 import QtCore, QtTest, QtWidgets
 from slicer_double import helpers
 from slicer_double.watchdog import watchdog
 
-ANSWER_SECONDS = 60
+ANSWER_SECONDS = 240
 
 
 class User:
