@@ -59,6 +59,7 @@ def install() -> None:
         return
     print(f"Installing into {VENV} (several minutes and about 8 GB the first time)", flush=True)
     venv.create(VENV, with_pip=True)
+    # torch first: one dependency is compiled against it, and without isolation it is not downloaded twice
     pip: list[str | Path] = [
         PYTHON,
         "-m",
@@ -69,9 +70,6 @@ def install() -> None:
         "-c",
         "constraints.txt",
     ]
-    # the pip that comes with Python may need a quarter of an hour to resolve what a present one resolves in a minute
-    run(*pip, "--upgrade", "pip")
-    # torch first: one dependency is compiled against it, and without isolation it is not downloaded twice
     run(*pip, "setuptools", "wheel", "torch", "torchvision")
     run(*pip, "--no-build-isolation", "--editable", ".[dev]", SAM2_BUILD_CUDA="0")
     stamp.write_text(wanted)
