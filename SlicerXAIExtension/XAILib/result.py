@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from .document import checked_document, figure_entries, overlay_entries, verify_parts
+from .document import checked_document, overlay_entries, verify_parts
 from .errors import ServerError
 from .multipart import split
 
@@ -126,16 +125,3 @@ class Result:
             OverlayInfo(name, entry["kind"], entry["units"], entry["description"])
             for name, entry in overlay_entries(self.document).items()
         )
-
-    def write(self, folder: Path) -> dict[str, Path]:
-        """Write volumes and figures into an existing folder; returns the file of each part.
-
-        File names are made of names that were checked, behind a word of our own: some names are devices on Windows.
-        """
-        names = {name: f"overlay_{name}.nrrd" for name in overlay_entries(self.document)}
-        names.update({f"{name}.png": f"figure_{name}.png" for name in figure_entries(self.document)})
-        files = {}
-        for part, file in names.items():
-            files[part] = Path(folder) / file
-            files[part].write_bytes(self.parts[part])
-        return files

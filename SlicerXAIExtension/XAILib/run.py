@@ -104,7 +104,8 @@ def _wait(client: Client, job: Job, stop: Event, progress: OnProgress) -> None:
 
 
 def _message(job: Job) -> str:
-    return "Waiting for other jobs of the server" if job.state == "queued" else job.message
+    words = {"queued": "Waiting for other jobs of the server", "done": "Fetching the result"}
+    return words.get(job.state, job.message)
 
 
 def _check_end(job: Job) -> None:

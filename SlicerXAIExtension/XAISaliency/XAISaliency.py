@@ -61,7 +61,8 @@ class XAISaliencyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.panel = None
 
     def exit(self) -> None:
-        self.panel.leave()
+        if self.panel is not None:
+            self.panel.leave()
 
     def onSceneStartClose(self, *_: Any) -> None:
         self.panel.scene_closing()

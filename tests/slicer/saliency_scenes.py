@@ -128,6 +128,20 @@ def as_result(found: Any) -> Any:
     return parse(*encode(found))
 
 
+def prepared(found: Any) -> Any:
+    """The explanation as the logic takes it, through its bytes on the wire."""
+    from XAISaliencyLib.prepared import prepare
+
+    return prepare(as_result(found))
+
+
+def export(logic: Any, volume: Any, folder: Path, name: str = "image") -> Path:
+    """The file that is sent to a server."""
+    from XAISaliencyLib.export import write
+
+    return write(logic.snapshot(volume, name), folder)
+
+
 def parse(body: bytes, content_type: str) -> Any:
     """The client's view of a multipart body."""
     from XAILib.result import Result

@@ -15,13 +15,14 @@ from saliency_scenes import (
     LANDMARK,
     add_transform,
     add_volume,
-    as_result,
     blob,
     centres,
     centroid,
     explanation,
+    export,
     half_voxel,
     parse,
+    prepared,
     rotation,
     scan,
     segment,
@@ -61,8 +62,8 @@ def test_landmark(name: str, transform: str, slicer_app: Any, logic: Any, tmp_pa
     if transform != "none":
         volume.SetAndObserveTransformNodeID(add_transform(slicer.mrmlScene, to_world).GetID())
 
-    sent = read_volume(logic.export(volume, tmp_path))
-    node = logic.load(as_result(explanation(sent.array, sent.affine)), volume)
+    sent = read_volume(export(logic, volume, tmp_path))
+    node = logic.load(prepared(explanation(sent.array, sent.affine)), volume)
     logic.show(node)
 
     result = logic.result(node)
@@ -119,7 +120,7 @@ def test_export_places_every_voxel(name: str, transform: str, slicer_app: Any, l
     to_world = TRANSFORMS[transform]
     volume = add_volume(slicer.mrmlScene, blob(world, shape), np.linalg.inv(to_world) @ world)
     volume.SetAndObserveTransformNodeID(add_transform(slicer.mrmlScene, to_world).GetID())
-    sent = read_volume(logic.export(volume, tmp_path))
+    sent = read_volume(export(logic, volume, tmp_path))
     axes = sent.affine[:3, :3] / np.linalg.norm(sent.affine[:3, :3], axis=0)
     assert axes.T @ axes == pytest.approx(np.eye(3), abs=1e-4)
     if transform in ("none", "rigid"):  # nothing to resample
@@ -139,7 +140,7 @@ def test_straightened_grid_covers_the_volume(name: str, slicer_app: Any, logic: 
     world, shape = GRIDS[name]
     volume = add_volume(slicer.mrmlScene, np.ones(shape, np.float32), world)
     volume.SetAndObserveTransformNodeID(add_transform(slicer.mrmlScene, SHEARED).GetID())
-    sent = read_volume(logic.export(volume, tmp_path))
+    sent = read_volume(export(logic, volume, tmp_path))
     corners = centres(SHEARED @ world, shape)[:, :: shape[0] - 1, :: shape[1] - 1, :: shape[2] - 1].reshape(3, -1)
     inverse = np.linalg.inv(sent.affine)
     index = inverse[:3, :3] @ corners + inverse[:3, 3:]
@@ -156,18 +157,19 @@ def test_same_as_the_command_line(
     """A real result in the scene equals the command line's folder: bit for bit on its grid, and on another one."""
     import slicer
     from XAILib.geometry import resample
+    from XAISaliencyLib.prepared import prepare
     from XAISaliencyLib.volumes import affine_of, array_of
 
     given = read_volume(oblique_scan)
     volume = add_volume(slicer.mrmlScene, given.array, given.affine)
     volume.SetAndObserveTransformNodeID(add_transform(slicer.mrmlScene, RIGID).GetID())
-    sent = logic.export(volume, tmp_path, "FLAIR")
+    sent = export(logic, volume, tmp_path, "FLAIR")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "slicerxai.cli.main", "explain", "saliency", "--image", str(sent)]
     environment = {**os.environ, "SLICERXAI_HOME": str(tiny_home), "OMP_NUM_THREADS": "1"}
     subprocess.run([*command, "--out", str(out)], check=True, env=environment, capture_output=True)
 
-    node = logic.load(parse(*encode_folder(out)), volume)
+    node = logic.load(prepare(parse(*encode_folder(out))), volume)
     result = logic.result(node)
     saliency, lesions = (read_volume(out / "overlays" / f"{name}.nrrd") for name in ("saliency", "lesions"))
     assert lesions.array.sum() > 20

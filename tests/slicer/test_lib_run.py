@@ -17,6 +17,7 @@ import requests
 from XAILib.background import Background, Done, Failed, Progress
 from XAILib.client import Client
 from XAILib.errors import ServerError, Stopped
+from XAILib.nrrd import decode
 from XAILib.run import run_explanation
 
 from slicerxai.data.io import read_volume, write_volume
@@ -108,17 +109,16 @@ def large_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- success ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_uploaded_image(server: Any, scan: Path, tmp_path: Path) -> None:
+def test_an_uploaded_image(server: Any, scan: Path) -> None:
     run = Run(server.url, {"files": [scan]}).end()
     assert run.error is None
     result = run.result
     assert {"FLAIR", "lesions", "probability", "saliency"} == {info.name for info in result.overlays()}
-    (tmp_path / "out").mkdir()
-    files = result.write(tmp_path / "out")
-    for name in files:
-        np.testing.assert_allclose(read_volume(files[name]).affine, OBLIQUE_LEFT_HANDED, atol=1e-5)
-    np.testing.assert_array_equal(read_volume(files["FLAIR"]).array, read_volume(scan).array)
-    assert read_volume(files["lesions"]).array.any()
+    volumes = {info.name: decode(result.parts[info.name]) for info in result.overlays()}
+    for volume in volumes.values():
+        np.testing.assert_allclose(volume.affine, OBLIQUE_LEFT_HANDED, atol=1e-5)
+    np.testing.assert_array_equal(volumes["FLAIR"].array, read_volume(scan).array)
+    assert volumes["lesions"].array.any()
     assert server.job(result.job)["request"]["session"] == result.image_id
     fractions = [progress.fraction for progress in run.seen]
     assert fractions == sorted(fractions)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from saliency_scenes import GRIDS, LANDMARK, add_volume, as_result, explanation, scan
+from saliency_scenes import GRIDS, LANDMARK, add_volume, explanation, prepared, scan
 
 COLOUR_VISION = {  # Machado, Oliveira and Fernandes 2009, severity 1, for linear RGB
     "normal": np.eye(3),
@@ -28,7 +28,7 @@ def shown(slicer_app: Any) -> Any:
     affine, shape = GRIDS["oblique"]
     volume = add_volume(slicer.mrmlScene, scan(affine, shape), affine)
     logic = SaliencyLogic()
-    node = logic.load(as_result(explanation(volume_array(volume), affine)), volume)
+    node = logic.load(prepared(explanation(volume_array(volume), affine)), volume)
     logic.show(node)
     slicer_app.layoutManager().resetSliceViews()
     logic.jump_to(tuple(LANDMARK))

@@ -9,7 +9,7 @@ from typing import Any
 import nrrd
 import numpy as np
 import pytest
-from saliency_scenes import GRIDS, add_transform, add_volume, scan
+from saliency_scenes import GRIDS, add_transform, add_volume, export, scan
 
 from slicerxai.data.io import read_volume
 
@@ -36,7 +36,7 @@ def test_voxels_and_type_are_kept(logic: Any, slicer_app: Any, tmp_path: Path, d
 
     affine, shape = GRIDS["oblique, left-handed, anisotropic"]
     array = scan(affine, shape).astype(dtype)
-    sent = read_volume(logic.export(add_volume(slicer.mrmlScene, array, affine), tmp_path, "FLAIR"))
+    sent = read_volume(export(logic, add_volume(slicer.mrmlScene, array, affine), tmp_path, "FLAIR"))
     assert sent.array.dtype == dtype
     assert np.array_equal(sent.array, array)
     assert sent.affine == pytest.approx(affine, abs=1e-9)
@@ -45,7 +45,7 @@ def test_voxels_and_type_are_kept(logic: Any, slicer_app: Any, tmp_path: Path, d
 def test_file_names_no_patient(logic: Any, volume: Any, tmp_path: Path) -> None:
     volume.SetAttribute("DICOM.instanceUIDs", "1.2.3.4.5")
     volume.SetDescription("DOE^JANE")
-    path = logic.export(volume, tmp_path, "FLAIR")
+    path = export(logic, volume, tmp_path, "FLAIR")
     assert path == tmp_path / "FLAIR.nrrd"
     _, header = nrrd.read(str(path))
     assert not {"JANE", "1.2.3.4.5"} & set(str(header).replace("'", " ").split())
@@ -61,7 +61,7 @@ def test_export_changes_nothing(logic: Any, volume: Any, tmp_path: Path) -> None
     shear[0, 1] = 0.3
     volume.SetAndObserveTransformNodeID(add_transform(slicer.mrmlScene, shear).GetID())
     before, time = node_ids(slicer.mrmlScene), volume.GetImageData().GetMTime()
-    logic.export(volume, tmp_path)
+    export(logic, volume, tmp_path)
     assert node_ids(slicer.mrmlScene) == before
     assert volume.GetImageData().GetMTime() == time
 
@@ -159,7 +159,7 @@ def test_refused_in_words(make: Any, words: str, logic: Any, volume: Any, tmp_pa
     from XAISaliencyLib.errors import ExportError
 
     with pytest.raises(ExportError, match=words):
-        logic.export(make(volume), tmp_path)
+        export(logic, make(volume), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -167,7 +167,7 @@ def test_folder_missing(logic: Any, volume: Any, tmp_path: Path) -> None:
     from XAISaliencyLib.errors import ExportError
 
     with pytest.raises(ExportError, match="cannot be written"):
-        logic.export(volume, tmp_path / "missing")
+        export(logic, volume, tmp_path / "missing")
 
 
 def test_pick(logic: Any, slicer_app: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from saliency_scenes import GRIDS, LANDMARK, add_volume, as_result, explanation, node_ids, scan, segment
+from saliency_scenes import GRIDS, LANDMARK, add_volume, as_result, explanation, node_ids, prepared, scan, segment
 
 GRID = GRIDS["oblique, left-handed, anisotropic"]
 
@@ -46,7 +46,7 @@ def one_lesion() -> Any:
 
 
 def test_load_whole_prediction(logic: Any, volume: Any) -> None:
-    node = logic.load(as_result(whole()), volume)
+    node = logic.load(prepared(whole()), volume)
     result = logic.result(node)
     assert result.source is volume
     assert not result.own_source
@@ -63,7 +63,7 @@ def test_load_whole_prediction(logic: Any, volume: Any) -> None:
 
 
 def test_load_one_lesion(logic: Any, volume: Any) -> None:
-    node = logic.load(as_result(one_lesion()), volume)
+    node = logic.load(prepared(one_lesion()), volume)
     segmentation = logic.result(node).segmentation
     assert list(segmentation.GetSegmentation().GetSegmentIDs()) == ["lesions", "explained_lesion"]
     voxels, _ = segment(segmentation, "explained_lesion")
@@ -75,7 +75,7 @@ def test_server_study_brings_its_image(logic: Any, scene: Any) -> None:
     from XAISaliencyLib.volumes import affine_of, array_of
 
     before = node_ids(scene)
-    node = logic.load(as_result(whole()))
+    node = logic.load(prepared(whole()))
     result = logic.result(node)
     assert result.own_source
     assert np.array_equal(array_of(result.source), scan(*GRID))
@@ -87,13 +87,13 @@ def test_server_study_brings_its_image(logic: Any, scene: Any) -> None:
 
 def test_deleted_volume_is_replaced_by_the_result_s_image(logic: Any, scene: Any, volume: Any) -> None:
     scene.RemoveNode(volume)
-    node = logic.load(as_result(whole()), volume)
+    node = logic.load(prepared(whole()), volume)
     assert logic.result(node).own_source
     assert logic.result(node).source is not volume
 
 
 def test_no_identifying_text(logic: Any, volume: Any, scene: Any, tmp_path: Path) -> None:
-    node = logic.load(as_result(whole()), volume)
+    node = logic.load(prepared(whole()), volume)
     logic.parameters().server_url = "https://server"
     assert logic.document(node)["provenance"]["inputs"] == {"FLAIR": "ab" * 32}
     scene.SetURL(str(tmp_path / "scene.mrml"))
@@ -110,7 +110,7 @@ def test_no_lesion_predicted(logic: Any, volume: Any) -> None:
     }
     table = found.tables["lesions"].model_copy(update={"rows": []})
     found = replace(found, overlays={**found.overlays, **empty}, tables={"lesions": table})
-    node = logic.load(as_result(found), volume)
+    node = logic.load(prepared(found), volume)
     logic.show(node)
     assert logic.lesions(node) == []
     assert segment(logic.result(node).segmentation, "lesions")[0].sum() == 0
@@ -123,7 +123,7 @@ def test_classifier(logic: Any, volume: Any) -> None:
         "saliency_MS": found.overlays["saliency"],
         "saliency_other": found.overlays["saliency"],
     }
-    node = logic.load(as_result(replace(found, overlays=overlays, tables={})), volume)
+    node = logic.load(prepared(replace(found, overlays=overlays, tables={})), volume)
     assert logic.result(node).segmentation is None
     assert logic.lesions(node) == []
     logic.show(node)
@@ -132,40 +132,43 @@ def test_classifier(logic: Any, volume: Any) -> None:
     assert logic.results() == []
 
 
-class Broken:
+def broken(good: Any, fault: str) -> Any:
     """A result of which something is wrong."""
-
-    def __init__(self, good: Any, fault: str) -> None:
-        self.document, self._good, self._fault = good.document, good, fault
-
-    def overlays(self) -> Any:
-        kept = [overlay for overlay in self._good.overlays() if overlay.kind != "saliency" or self._fault != "no map"]
-        return tuple(kept)
-
-    def write(self, folder: Path) -> dict[str, Path]:
-        files = dict(self._good.write(folder))
-        if self._fault == "missing part":
-            del files["lesions"]
-        elif self._fault == "not a volume":
-            files["lesions"].write_bytes(b"NRRD0005\ntype: float\ndimension: 3\n\n")
-        elif self._fault == "disk full":
-            raise OSError(28, "No space left on device")
-        return files
+    parts, document = dict(good.parts), json.loads(json.dumps(good.document))
+    if fault == "no map":
+        document["overlays"]["saliency"]["kind"] = "difference"
+    elif fault == "not a volume":
+        parts["lesions"] = b"NRRD0005\ntype: float\ndimension: 3\n\n"
+    elif fault == "cut off":
+        parts["saliency"] = parts["saliency"][:-100]
+    elif fault == "not finite":
+        parts["saliency"] = encoded(np.full((4, 4, 4), np.nan, np.float32))
+    return replace(good, parts=parts, document=document)
 
 
-@pytest.mark.parametrize("fault", ["no map", "missing part", "not a volume", "disk full"])
-@pytest.mark.parametrize("with_volume", [True, False])
-def test_failed_load_leaves_nothing(
-    logic: Any, volume: Any, scene: Any, guard: Any, fault: str, with_volume: bool
-) -> None:
+def encoded(array: np.ndarray) -> bytes:
+    """The bytes of a volume."""
+    header = "NRRD0004\ntype: float\ndimension: 3\nspace: left-posterior-superior\nsizes: {} {} {}\n"
+    header += "space directions: (1,0,0) (0,1,0) (0,0,1)\nendian: little\nencoding: raw\nspace origin: (0,0,0)\n\n"
+    return header.format(*array.shape).encode() + array.tobytes(order="F")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("no map", "no saliency map"),
+        ("not a volume", "“lesions” cannot be read"),
+        ("cut off", "“saliency” cannot be read"),
+        ("not finite", "not numbers"),
+    ],
+)
+def test_unusable_result_is_refused_in_words(fault: str, words: str) -> None:
+    from XAILib.errors import ServerError
     from XAISaliencyLib.errors import LoadError
+    from XAISaliencyLib.prepared import prepare
 
-    logic.parameter_node()
-    before = node_ids(scene)
-    with pytest.raises((LoadError, OSError)):
-        logic.load(Broken(as_result(whole()), fault), volume if with_volume else None)
-    assert node_ids(scene) == before
-    assert bool(guard.take("vtk")) == (fault == "not a volume")  # the reader's own complaints
+    with pytest.raises((LoadError, ServerError), match=words):
+        prepare(broken(as_result(whole()), fault))
 
 
 @pytest.mark.parametrize("step", ["add_display", "add_segmentation", "add_result_node"])
@@ -182,7 +185,7 @@ def test_fault_half_way_leaves_nothing(logic: Any, scene: Any, step: str, monkey
     before = node_ids(scene)
     monkeypatch.setattr(loading, step, fails)
     with pytest.raises(MemoryError):
-        logic.load(as_result(one_lesion()))
+        logic.load(prepared(one_lesion()))
     assert node_ids(scene) == before
 
 
@@ -190,9 +193,9 @@ def test_twice(logic: Any, volume: Any, scene: Any) -> None:
     """A second run leaves the first result in the scene, hidden, and removing both leaves nothing."""
     logic.parameter_node()
     before = node_ids(scene)
-    first = logic.load(as_result(whole()), volume)
+    first = logic.load(prepared(whole()), volume)
     logic.show(first)
-    second = logic.load(as_result(whole()), volume)
+    second = logic.load(prepared(whole()), volume)
     logic.show(second)
     assert logic.results() == [first, second]
     assert second.GetName() != first.GetName()
@@ -208,10 +211,10 @@ def test_twice(logic: Any, volume: Any, scene: Any) -> None:
 
 
 def test_threshold_and_opacity_are_kept_for_the_next(logic: Any, volume: Any) -> None:
-    first = logic.load(as_result(whole()), volume)
+    first = logic.load(prepared(whole()), volume)
     logic.set_threshold(first, 0.4)
     logic.set_opacity(first, 0.9)
-    second = logic.result(logic.load(as_result(whole()), volume))
+    second = logic.result(logic.load(prepared(whole()), volume))
     assert (second.threshold, second.opacity) == (0.4, 0.9)
     for wrong in (-0.1, 1.5, float("nan")):
         with pytest.raises(ValueError, match="accepted: 0 to 1"):
@@ -222,7 +225,7 @@ def test_threshold_and_opacity_are_kept_for_the_next(logic: Any, volume: Any) ->
 
 @pytest.mark.parametrize("part", ["source", "saliency", "colours", "segmentation"])
 def test_part_deleted_by_hand(logic: Any, volume: Any, scene: Any, part: str) -> None:
-    node = logic.load(as_result(one_lesion()), volume)
+    node = logic.load(prepared(one_lesion()), volume)
     logic.show(node)
     scene.RemoveNode(getattr(logic.result(node), part))
     assert getattr(logic.result(node), part) is None
@@ -236,7 +239,7 @@ def test_part_deleted_by_hand(logic: Any, volume: Any, scene: Any, part: str) ->
 
 
 def test_result_deleted_by_hand(logic: Any, volume: Any, scene: Any) -> None:
-    node = logic.load(as_result(whole()), volume)
+    node = logic.load(prepared(whole()), volume)
     logic.show(node)
     changes = []
     logic.on_change = lambda: changes.append(len(logic.results()))
@@ -244,11 +247,11 @@ def test_result_deleted_by_hand(logic: Any, volume: Any, scene: Any) -> None:
     assert changes == [0]
     logic.remove(node)
     logic.hide()
-    assert logic.show(logic.load(as_result(whole()), volume)) is False
+    assert logic.show(logic.load(prepared(whole()), volume)) is False
 
 
 def test_scene_closed(logic: Any, volume: Any, scene: Any) -> None:
-    node = logic.load(as_result(whole()), volume)
+    node = logic.load(prepared(whole()), volume)
     logic.show(node)
     logic.start_pick()
     changes = []
@@ -259,7 +262,7 @@ def test_scene_closed(logic: Any, volume: Any, scene: Any) -> None:
     assert logic.parameters().shown is None
     assert logic.parameter_node().GetAttribute("ModuleName") == "XAISaliency"
     logic.hide()
-    fresh = logic.load(as_result(whole()), volume)
+    fresh = logic.load(prepared(whole()), volume)
     assert logic.result(fresh).own_source
     logic.show(fresh)
 
@@ -293,7 +296,7 @@ def test_saved_scene(logic: Any, volume: Any, scene: Any, slicer_app: Any, tmp_p
     """Everything comes back: document, lesions, voxels, threshold, what is shown, and the very same pictures."""
     from XAISaliencyLib.volumes import affine_of, array_of
 
-    node = logic.load(as_result(one_lesion()), volume)
+    node = logic.load(prepared(one_lesion()), volume)
     logic.show(node)
     slicer_app.layoutManager().resetSliceViews()
     logic.jump_to(tuple(LANDMARK))
@@ -380,14 +383,14 @@ def test_two_scenes_do_not_mix(logic: Any, volume: Any) -> None:
 
     other = slicer.vtkMRMLScene()
     second = SaliencyLogic(other)
-    node = second.load(as_result(whole()))
+    node = second.load(prepared(whole()))
     assert second.results() == [node]
     assert logic.results() == []
     second.close()
 
 
 def test_damaged_result_node_is_ignored(logic: Any, volume: Any) -> None:
-    node = logic.load(as_result(whole()), volume)
+    node = logic.load(prepared(whole()), volume)
     node.SetParameter("document", json.dumps([1]))
     assert logic.results() == []
     node.SetParameter("document", "{")

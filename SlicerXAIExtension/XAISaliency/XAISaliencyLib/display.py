@@ -6,13 +6,15 @@ from typing import Any
 
 import slicer
 
-from .colours import fractions, saturation, table
-from .volumes import array_of
+from .colours import fractions, table
 
 
-def add_display(scene: Any, volume: Any, threshold: float) -> tuple[Any, Any]:
-    """Give a saliency volume of the scene a colour table and a display node; returns both."""
-    scale = saturation(array_of(volume))
+def add_display(scene: Any, volume: Any, scale: float, threshold: float) -> tuple[Any, Any]:
+    """Give a saliency volume of the scene a colour table and a display node; returns both.
+
+    Args:
+        scale: the magnitude that is drawn in the strongest colours.
+    """
     colours = slicer.vtkMRMLColorTableNode()
     colours.SetTypeToUser()
     colours.SetName(f"{volume.GetName()} colours")

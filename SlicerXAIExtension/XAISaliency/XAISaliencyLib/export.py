@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import slicer
 import vtk
+from XAILib import nrrd
+from XAILib.geometry import resample
+from XAILib.nrrd import Volume
 
 from .errors import ExportError
-from .volumes import affine_of, array_of, from_matrix, is_orthogonal, make_volume, to_matrix, write_nrrd
+from .volumes import affine_of, array_of, from_matrix, is_orthogonal
 
 FLOATS = ("float32", "float64")
 
 
-def export_volume(node: Any, path: Path) -> Path:
-    """Write a scalar volume as NRRD in world RAS coordinates.
+@dataclass(frozen=True)
+class Snapshot:
+    """A copy of what is sent of a volume node; the node may change or go meanwhile.
 
-    A linear parent transform is composed with the grid; where that makes the grid oblique-angled (shear, or scaling
-    across the axes), the volume is resampled linearly to a right-angled grid of about the same spacing.
+    Attributes:
+        name: what a server shall call it, such as the modality; never the node's name, which may be a patient's.
+        title: what its user calls it, for messages.
+        volume: voxels, and their place in the world (RAS mm) with the parent transform.
+    """
+
+    name: str
+    title: str
+    volume: Volume
+
+
+def snapshot(node: Any, name: str) -> Snapshot:
+    """Copy what is sent of a scalar volume node. In the main thread.
 
     Raises:
-        ExportError: not one scalar image, voxels that are not finite, or a transform that is not linear.
+        ExportError: not one scalar image, or a transform that is not linear.
     """
     _check(node)
-    world = world_affine(node)
-    array = array_of(node)
-    if array.dtype.name in FLOATS and not np.isfinite(array).all():
-        msg = f"{_name(node)} has voxels that are not numbers (NaN or infinite), which no model can read."
+    return Snapshot(name, _name(node), Volume(array_of(node).copy(order="K"), world_affine(node)))
+
+
+def write(image: Snapshot, folder: Path) -> Path:
+    """Write `NAME.nrrd` in world RAS coordinates. In any thread.
+
+    Where a transform made the grid oblique-angled (shear, or scaling across the axes), the volume is resampled linearly
+    to a right-angled grid of about the same spacing.
+
+    Raises:
+        ExportError: voxels that are not finite, or a folder that cannot be written to.
+    """
+    volume = image.volume
+    if volume.array.dtype.name in FLOATS and not np.isfinite(volume.array).all():
+        msg = f"{image.title} has voxels that are not numbers (NaN or infinite), which no model can read."
         raise ExportError(msg)
-    if is_orthogonal(world):
-        placed = slicer.vtkMRMLScalarVolumeNode()
-        placed.SetAndObserveImageData(node.GetImageData())
-        placed.SetIJKToRASMatrix(to_matrix(world))
-    else:
-        placed = _straightened(array, world)
-    return write_nrrd(placed, path)
+    if not is_orthogonal(volume.affine):
+        volume = _straightened(volume)
+    path = folder / f"{image.name}.nrrd"
+    try:
+        nrrd.write(path, volume)
+    except OSError as error:
+        msg = f"The image cannot be written to {path}; is the disk full? ({error.strerror})"
+        raise ExportError(msg) from error
+    return path
 
 
 def world_affine(node: Any) -> np.ndarray:
@@ -75,10 +103,9 @@ def _check(node: Any) -> None:
         raise ExportError(msg)
 
 
-def _straightened(array: np.ndarray, affine: np.ndarray) -> Any:
+def _straightened(volume: Volume) -> Volume:
     """The volume on a right-angled grid that covers it, with the first axis kept and the handedness too."""
-    from XAILib.geometry import resample
-
+    array, affine = volume.array, volume.affine
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     axes, upper = np.linalg.qr(affine[:3, :3])
     axes = axes * np.sign(np.diag(upper))  # QR leaves the signs open; these follow the volume's own axes
@@ -89,7 +116,7 @@ def _straightened(array: np.ndarray, affine: np.ndarray) -> Any:
     straight = np.eye(4)
     straight[:3, :3] = axes * spacing
     straight[:3, 3] = affine[:3, 3] + straight[:3, :3] @ (low + 0.5)
-    return make_volume(np.asarray(resample(array.astype(np.float32), affine, (i, j, k), straight, 1)), straight)
+    return Volume(resample(array.astype(np.float32), affine, (i, j, k), straight, 1), straight)
 
 
 def _name(node: Any) -> str:

@@ -1,58 +1,40 @@
-"""From a downloaded result to nodes: all of them, or none."""
+"""From a prepared result to nodes: all of them, or none. Quick, because it is done while the window waits."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import slicer
+from typing import Any
 
 from .display import add_display
-from .errors import LoadError
 from .nodes import nodes_of_class
+from .prepared import Prepared
 from .results import ResultNode, add_result_node, title_of
-from .segments import STYLES, add_segmentation
-from .volumes import array_of, read_nrrd
-
-if TYPE_CHECKING:
-    from XAILib.result import Result
+from .segments import add_segmentation
+from .volumes import make_volume
 
 
-def load(scene: Any, result: Result, source: Any, threshold: float, opacity: float) -> ResultNode:
-    """Add the nodes of a result to the scene.
+def load(scene: Any, prepared: Prepared, source: Any, threshold: float, opacity: float) -> ResultNode:
+    """Add the nodes of a result to the scene; on any exception the scene is as it was before.
 
     Args:
         source: the volume node that was explained; None loads the image that came with the result (a server study).
-
-    Raises:
-        LoadError: parts of the result are missing or unreadable. The scene is as it was before.
     """
-    with tempfile.TemporaryDirectory(prefix="xai-") as folder, all_or_nothing(scene):
-        files = result.write(Path(folder))
-        kinds = {overlay.name: overlay.kind for overlay in result.overlays()}
-        saliency = _read_saliency(files, kinds)
-        labelmaps = {
-            name: read_nrrd(_file(files, name), slicer.vtkMRMLLabelMapVolumeNode())
-            for name in STYLES
-            if kinds.get(name) == "labelmap"
-        }
+    with all_or_nothing(scene):
         own_source = source is None
         if own_source:
-            source = _add_image(scene, files, kinds)
-        document = dict(result.document)
+            source = _add_image(scene, prepared)
+        document = dict(prepared.document)
         title = f"{source.GetName()} - {title_of(document)}" if source else title_of(document)
         node = add_result_node(scene, document, scene.GenerateUniqueName(title))
         node.threshold, node.opacity = threshold, opacity
+        saliency = make_volume(prepared.saliency.array, prepared.saliency.affine)
         saliency.SetName(f"{node.node.GetName()} - saliency")
         saliency = scene.AddNode(saliency)
-        colours, _ = add_display(scene, saliency, threshold)
+        colours, _ = add_display(scene, saliency, prepared.scale, threshold)
         segmentation = None
-        if labelmaps:
-            segmentation = add_segmentation(scene, labelmaps, f"{node.node.GetName()} - lesions")
+        if prepared.labelmaps:
+            segmentation = add_segmentation(scene, prepared.labelmaps, f"{node.node.GetName()} - lesions")
         node.refer(source, saliency, colours, segmentation, own_source)
         return node
 
@@ -70,31 +52,11 @@ def all_or_nothing(scene: Any) -> Iterator[None]:
         raise
 
 
-def _read_saliency(files: dict[str, Path], kinds: dict[str, str]) -> Any:
-    names = [name for name, kind in kinds.items() if kind == "saliency"]
-    if not names:
-        msg = "The result holds no saliency map; is it the result of another method?"
-        raise LoadError(msg)
-    node = read_nrrd(_file(files, "saliency" if "saliency" in names else names[0]), slicer.vtkMRMLScalarVolumeNode())
-    if not np.isfinite(array_of(node)).all():
-        msg = "The saliency map of the result has voxels that are not numbers."
-        raise LoadError(msg)
-    return node
-
-
-def _add_image(scene: Any, files: dict[str, Path], kinds: dict[str, str]) -> Any:
-    names = [name for name, kind in kinds.items() if kind == "image"]
-    if not names:
-        return None
-    image = read_nrrd(_file(files, names[0]), slicer.vtkMRMLScalarVolumeNode())
-    image.SetName(scene.GenerateUniqueName(names[0]))
-    image = scene.AddNode(image)
-    image.CreateDefaultDisplayNodes()
-    return image
-
-
-def _file(files: dict[str, Path], name: str) -> Path:
-    if name not in files:
-        msg = f"The result lacks its part “{name}”."
-        raise LoadError(msg)
-    return files[name]
+def _add_image(scene: Any, prepared: Prepared) -> Any:
+    for name, volume in prepared.images.items():
+        image = make_volume(volume.array, volume.affine)
+        image.SetName(scene.GenerateUniqueName(name))
+        image = scene.AddNode(image)
+        image.CreateDefaultDisplayNodes()
+        return image
+    return None

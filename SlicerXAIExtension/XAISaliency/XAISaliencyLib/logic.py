@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import slicer
 
 from .display import paint
-from .export import export_volume
+from .export import Snapshot, snapshot
 from .lesions import Lesion
 from .loading import load as load_result
 from .nodes import in_scene, remove_with_parts
 from .parameters import Parameters, parameter_node
 from .picking import Picker, Point
+from .prepared import Prepared
 from .results import ResultNode, result_nodes
 from .views import Layers, jump_to
-
-if TYPE_CHECKING:
-    from XAILib.result import Result
 
 
 class SaliencyLogic:
@@ -60,8 +57,8 @@ class SaliencyLogic:
         """Typed access to the parameter node; ask again after the scene was closed."""
         return Parameters(self.parameter_node())
 
-    def export(self, volume: Any, folder: Path, name: str = "image") -> Path:
-        """Write a volume as `NAME.nrrd` in world RAS coordinates.
+    def snapshot(self, volume: Any, name: str = "image") -> Snapshot:
+        """A copy of a volume that `export.write` can write in any thread, in world RAS coordinates.
 
         Args:
             name: what a server shall call it, such as the modality; never the node's name, which may be a patient's.
@@ -69,21 +66,20 @@ class SaliencyLogic:
         Raises:
             ExportError: why it cannot be sent, in words.
         """
-        return export_volume(volume, Path(folder) / f"{name}.nrrd")
+        return snapshot(volume, name)
 
-    def load(self, result: Result, volume: Any = None) -> Any:
+    def load(self, prepared: Prepared, volume: Any = None) -> Any:
         """Add a result to the scene, without showing it, and return its node.
 
         Args:
             volume: the volume that was explained; when it is None or was deleted meanwhile, the image that came with
                 the result is loaded.
 
-        Raises:
-            LoadError: the result is unusable; no node was added.
+        On any exception no node was added.
         """
         source = volume if in_scene(self.scene, volume) else None
         choices = self.parameters()
-        return load_result(self.scene, result, source, choices.threshold, choices.opacity).node
+        return load_result(self.scene, prepared, source, choices.threshold, choices.opacity).node
 
     def results(self) -> list[Any]:
         """All result nodes, oldest first."""

@@ -9,7 +9,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 from XAILib.geometry import lesion_at
 
-from .segments import LESIONS_ID
+from .prepared import LESIONS_ID
 from .volumes import from_matrix
 
 REACH_MM = 10.0

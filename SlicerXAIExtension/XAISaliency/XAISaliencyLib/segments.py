@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import slicer
-import vtk
+from XAILib.nrrd import Volume
 
 from .colours import EXPLAINED, LESIONS, rgb
+from .prepared import EXPLAINED_ID, LESIONS_ID
+from .volumes import image_data, make_volume, to_matrix
 
-LESIONS_ID = "lesions"
-EXPLAINED_ID = "explained_lesion"
 STYLES = {LESIONS_ID: ("Predicted lesions", LESIONS), EXPLAINED_ID: ("Explained lesion", EXPLAINED)}
 
 
-def add_segmentation(scene: Any, labelmaps: dict[str, Any], name: str) -> Any:
+def add_segmentation(scene: Any, labelmaps: Mapping[str, Volume], name: str) -> Any:
     """A segmentation node with one segment for each label map.
 
     Outlines only, and no closed surface until somebody asks for it: a filled segment would hide the map.
 
     Args:
-        labelmaps: volume nodes, not in a scene, by segment id ("lesions", "explained_lesion"); 1 and more is inside.
+        labelmaps: 0 and 1 (uint8) by segment id, `LESIONS_ID` or `EXPLAINED_ID`.
     """
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(name)
@@ -35,7 +36,8 @@ def add_segmentation(scene: Any, labelmaps: dict[str, Any], name: str) -> Any:
         segment.AddRepresentation(binary_labelmap(), _oriented(labelmap))
         node.GetSegmentation().AddSegment(segment, segment_id)
     if labelmaps:
-        node.SetReferenceImageGeometryParameterFromVolumeNode(next(iter(labelmaps.values())))
+        first = next(iter(labelmaps.values()))
+        node.SetReferenceImageGeometryParameterFromVolumeNode(make_volume(first.array, first.affine))
     display = node.GetDisplayNode()
     display.SetAllSegmentsVisibility2DFill(False)
     display.SetAllSegmentsVisibility2DOutline(True)
@@ -48,18 +50,9 @@ def binary_labelmap() -> str:
     return str(slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName())
 
 
-def _oriented(volume: Any) -> Any:
-    """The voxels of at least 1 of a volume node, as an oriented image of 0 and 1."""
-    threshold = vtk.vtkImageThreshold()
-    threshold.SetInputData(volume.GetImageData())
-    threshold.ThresholdByUpper(1)  # the filter rounds a bound of 0.5 down to 0 for integers
-    threshold.SetInValue(1)
-    threshold.SetOutValue(0)
-    threshold.SetOutputScalarTypeToUnsignedChar()
-    threshold.Update()
+def _oriented(volume: Volume) -> Any:
+    """An oriented image that holds a copy of the voxels."""
     image = slicer.vtkOrientedImageData()
-    image.DeepCopy(threshold.GetOutput())
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    image.SetGeometryFromImageToWorldMatrix(matrix)
+    image.ShallowCopy(image_data(volume.array))
+    image.SetGeometryFromImageToWorldMatrix(to_matrix(volume.affine))
     return image

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-
-from .errors import ExportError, LoadError
 
 RIGHT_ANGLE = 1e-4
 """Largest cosine between two axes of a grid that counts as orthogonal; affines of headers are rounded."""
@@ -55,35 +52,6 @@ def make_volume(array: np.ndarray, affine: np.ndarray) -> Any:
     node.SetIJKToRASMatrix(to_matrix(affine))
     node.SetAndObserveImageData(image_data(array))
     return node
-
-
-def read_nrrd(path: Path, node: Any) -> Any:
-    """Fill a volume node, which is not in a scene, from an NRRD file, voxel for voxel; returns the node.
-
-    The archetype reader is not used: it turns the voxels of left-handed grids around.
-    """
-    storage = slicer.vtkMRMLNRRDStorageNode()
-    storage.SetFileName(str(path))
-    if not storage.ReadData(node) or node.GetImageData() is None:
-        msg = f"{path.name} of the result cannot be read as an image."
-        raise LoadError(msg)
-    if node.GetImageData().GetNumberOfScalarComponents() != 1:
-        msg = f"{path.name} of the result is not a scalar image."
-        raise LoadError(msg)
-    return node
-
-
-def write_nrrd(node: Any, path: Path) -> Path:
-    """Write voxels and affine of a volume node, and nothing else of it (no name, no DICOM attributes)."""
-    bare = slicer.vtkMRMLScalarVolumeNode()
-    bare.CopyOrientation(node)
-    bare.SetAndObserveImageData(node.GetImageData())
-    storage = slicer.vtkMRMLNRRDStorageNode()
-    storage.SetFileName(str(path))
-    if not path.parent.is_dir() or not storage.WriteData(bare):
-        msg = f"The image cannot be written to {path}; is the disk full?"
-        raise ExportError(msg)
-    return path
 
 
 def is_orthogonal(affine: np.ndarray) -> bool:

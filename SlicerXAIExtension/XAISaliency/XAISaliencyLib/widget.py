@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import qt
 import slicer
 from XAILib.errors import ServerError, Stopped
-from XAILib.result import Result
-from XAILib.run import run_explanation
 
 from .errors import SceneError
 from .explain_section import ExplainSection
+from .export import Snapshot
 from .image_section import ImageSection, Source
 from .inputs import contains
 from .logic import SaliencyLogic
+from .prepared import Prepared
 from .reports import Reports
 from .result_section import ResultSection
 from .server_section import ServerSection
 from .tasks import Task, Tasks
-from .words import METHOD, RESEARCH_USE, duration
+from .words import RESEARCH_USE, duration
+from .work import explain
 
 CANCELLED = "Cancelled. The server has stopped the computation; nothing was changed in the scene."
 SCENE_CLOSED = "The scene was closed, so its explanation was cancelled."
@@ -54,12 +53,10 @@ class Job:
     """One explanation that is under way.
 
     Attributes:
-        folder: holds the exported volume until the job has ended.
         ended_because: what to tell when it was cancelled.
     """
 
     wish: Wish
-    folder: TemporaryDirectory[str]
     started: float
     task: Task | None = None
     stopping: bool = False
@@ -159,9 +156,7 @@ class SaliencyPanel:
         self.logic.close()
         self._tasks.close()
         self.reports.close()
-        if self._job is not None:
-            self._job.folder.cleanup()
-            self._job = None
+        self._job = None
 
     def _explain(self, wish: Wish) -> None:
         if self._job is not None:
@@ -175,11 +170,10 @@ class SaliencyPanel:
         if reason := self._server_reason() or self.image.reason_against(source):
             self.explain.fail(reason)
             return
-        job = Job(Wish(source, wish.point, wish.lesion), TemporaryDirectory(prefix="xai-"), time.monotonic())
+        job = Job(Wish(source, wish.point, wish.lesion), time.monotonic())
         try:
-            request = self._request(source, Path(job.folder.name))
+            image = self._snapshot(source)
         except SceneError as error:
-            job.folder.cleanup()
             self.explain.fail(str(error))
             return
         parameters = self.explain.parameters
@@ -190,19 +184,20 @@ class SaliencyPanel:
         self.explain.progress(0.0, "starting", None)
         client = server.client
         job.task = self._tasks.start(
-            lambda stop, progress: run_explanation(client, METHOD, request, source.model, parameters, stop, progress),
+            lambda stop, progress: explain(client, image, source.model, parameters, stop, progress),
             self._done,
             self._failed,
             self._progress,
         )
         self.refresh()
 
-    def _request(self, source: Source, folder: Path) -> dict[str, Any]:
+    def _snapshot(self, source: Source) -> Snapshot | str:
+        """What is sent of the scene, or the id of a study."""
         if source.volume is None:
-            return {"image": source.study}
+            return source.study
         channels = self.image.channels(source.model)
         name = channels[0] if channels else "image"
-        return {"files": [self.logic.export(source.volume, folder, name)]}
+        return self.logic.snapshot(source.volume, name)
 
     def _cancel(self, reason: str) -> None:
         job = self._job
@@ -217,19 +212,14 @@ class SaliencyPanel:
         if self._job is not None and not self._job.stopping:
             self.explain.progress(fraction, message, eta)
 
-    def _done(self, result: Result) -> None:
+    def _done(self, result: Prepared) -> None:
         job = self._end_job()
         if job.stopping:  # it was finished just before it could be stopped: what the user wanted counts
             self.explain.say(job.ended_because)
             self.refresh()
             return
         source = job.wish.source
-        try:
-            node = self.logic.load(result, source.volume)
-        except (SceneError, ServerError) as error:
-            self.explain.fail(str(error))
-            self.refresh()
-            return
+        node = self.logic.load(result, source.volume)
         self._sources[node.GetID()] = source
         self.reports.remember(node, result.job)
         self.result.show(node)
@@ -249,16 +239,17 @@ class SaliencyPanel:
             self.explain.fail(str(error))
             if error.kind in LOST:
                 self.server.lost(error)
+        elif isinstance(error, SceneError):
+            self.explain.fail(str(error))
         else:
             self.explain.fail(f"unexpected fault: {error!r}. Please report it.")
         self.refresh()
-        if not isinstance(error, (Stopped, ServerError)):
+        if not isinstance(error, (Stopped, ServerError, SceneError)):
             raise error
 
     def _end_job(self) -> Job:
         job, self._job = self._job, None
         assert job is not None  # noqa: S101 - every task belongs to a job
-        job.folder.cleanup()
         return job
 
     def _server_changed(self) -> None:
