@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -55,8 +54,7 @@ def packaged(source: Path, folder: Path) -> Path:
     succeed(configure(source, build))
     succeed(tool("cmake", "--build", build))
     succeed(tool("cpack", "--config", build / "CPackConfig.cmake", "-B", folder / "package"))
-    with tarfile.open(folder / "package" / "ExplainableAI.tar.gz") as archive:
-        archive.extractall(folder / "unpacked", filter="data")
+    shutil.unpack_archive(folder / "package" / "ExplainableAI.tar.gz", folder / "unpacked")
     return folder / "unpacked" / "ExplainableAI" / INSTALLED
 
 
