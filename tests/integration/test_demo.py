@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from slicerxai import __version__
-from slicerxai.cli.demo import MODEL, TRAINING_COHORT
+from slicerxai.cli.demo import MODEL, recipe
 from slicerxai.cli.main import run
 from slicerxai.explain.folder import load
 from slicerxai.settings import settings
@@ -27,8 +25,7 @@ def test_demo_on_a_scan_ends_with_the_report(
     home, out = tmp_path / "home", tmp_path / "out"
     shutil.copytree(tiny_home / "models" / "tiny", home / "models" / MODEL)
     (out / "cohort").mkdir(parents=True)
-    recipe = {"version": __version__, "cohort": TRAINING_COHORT.model_dump(mode="json")}
-    (out / "cohort" / "trained.json").write_text(json.dumps(recipe))
+    (out / "cohort" / "trained.json").write_text(recipe())
     monkeypatch.setenv("SLICERXAI_HOME", str(home))
     settings.cache_clear()
     try:

@@ -62,12 +62,17 @@ def command(image: Path | None, out: Path, open_browser: bool) -> None:
         webbrowser.open(report.resolve().as_uri())
 
 
+def recipe() -> str:
+    """What the demo's model depends on, as text."""
+    cohort = TRAINING_COHORT.model_dump(mode="json")
+    return json.dumps({"version": __version__, "cohort": cohort, "steps": STEPS})
+
+
 def _train(cohort: Path) -> None:
     """Train the demo's model, unless one exists that this version trained in the same way."""
     store = ModelStore(settings().models)
     marker = cohort / "trained.json"
-    recipe = json.dumps({"version": __version__, "cohort": TRAINING_COHORT.model_dump(mode="json"), "steps": STEPS})
-    if MODEL in store.names() and marker.is_file() and marker.read_text() == recipe:
+    if MODEL in store.names() and marker.is_file() and marker.read_text() == recipe():
         click.echo(f"1/4 phantom cohort: {cohort} exists\n2/4 model {MODEL!r} exists")
         return
     from slicerxai import runtime
@@ -91,7 +96,7 @@ def _train(cohort: Path) -> None:
             device=runtime.device(),
             progress=progress,
         )
-    replaced_text(marker, recipe)
+    replaced_text(marker, recipe())
 
 
 def _held_out_scan(folder: Path) -> Path:
