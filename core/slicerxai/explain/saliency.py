@@ -149,7 +149,8 @@ def _explain_segmenter(
         part(progress, 0.3, 0.95),
     )
     progress(0.95, "returning to the image's grid")
-    result.add_checks((*checked.findings, checks.agreement(checked.attribution, padded_region)))
+    threshold = getattr(model, "threshold", 0.5)  # segmenters without one take the likeliest label
+    result.add_checks((*checked.findings, checks.agreement(checked.attribution, padded_region, threshold)))
     relevance = unpad(checked.attribution.relevance, amounts)
     total = _add_maps(result, relevance, prepared, model.info.channels, parameters, case.subject)
     _add_metrics(result, checked, len(target.windows))

@@ -59,6 +59,7 @@ class FastSegmenter:
         self.device = device
         self.patch_size = config.patch_size
         self.overlap = config.overlap
+        self.threshold = config.threshold
         self.network: torch.nn.Module = network.to(device).eval().requires_grad_(requires_grad=False)
 
     @classmethod

@@ -104,9 +104,14 @@ def rule_coverage(attribution: Attribution) -> Finding:
     return Finding("rule coverage", float(count), 0.0, "unreliable", reason)
 
 
-def agreement(attribution: Attribution, region: Tensor) -> Finding:
-    """Share of the explained voxels in which the recomputed decision is for the label, as the prediction says."""
-    value = float((attribution.decision[region] > 0).float().mean())
+def agreement(attribution: Attribution, region: Tensor, threshold: float = 0.5) -> Finding:
+    """Share of the explained voxels in which the recomputed decision is for the label, as the prediction says.
+
+    Args:
+        threshold: probability from which the model calls a voxel lesion; the decision is compared with its log-odds.
+    """
+    limit = math.log(threshold / (1 - threshold))
+    value = float((attribution.decision[region] > limit).float().mean())
     if value >= DECISION_LIMIT:
         reason = f"The explained decision agrees with the prediction in {100 * value:.0f} % of the lesion voxels."
         return Finding("agreement with the prediction", value, DECISION_LIMIT, "reliable", reason)
