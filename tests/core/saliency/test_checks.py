@@ -144,6 +144,8 @@ def test_agreement_counts_voxels_for_the_label():
     finding = checks.agreement(decision, region)
     assert finding.value == pytest.approx(2 / 3)
     assert finding.verdict == "caution"
+    assert checks.agreement(decision, region, threshold=0.25).value == pytest.approx(1)  # log-odds above -1.1
+    assert checks.agreement(decision, region, threshold=0.75).value == pytest.approx(0)  # above 1.1
 
 
 def state(network: nn.Module) -> list[object]:
