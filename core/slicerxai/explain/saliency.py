@@ -149,8 +149,7 @@ def _explain_segmenter(
         part(progress, 0.3, 0.95),
     )
     progress(0.95, "returning to the image's grid")
-    threshold = getattr(model, "threshold", 0.5)  # segmenters without one take the likeliest label
-    result.add_checks((*checked.findings, checks.agreement(checked.attribution, padded_region, threshold)))
+    result.add_checks((*checked.findings, checks.agreement(checked.attribution, padded_region, model.threshold)))
     relevance = unpad(checked.attribution.relevance, amounts)
     total = _add_maps(result, relevance, prepared, model.info.channels, parameters, case.subject)
     _add_metrics(result, checked, len(target.windows))

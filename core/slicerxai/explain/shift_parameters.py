@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, Literal
 
 from pydantic import Field
 
 from slicerxai.explain.contract import ExplainParameters
-
-OPTIONS = {
-    "estimator",
-    "discriminator",
-    "folds",
-    "repeats",
-    "limit",
-    "interval",
-    "bootstraps",
-    "level",
-    "evidence_level",
-    "quiet",
-    "permutations",
-    "seed",
-}
+from slicerxai.shift.options import Options
 
 
 class ShiftParameters(ExplainParameters):
@@ -68,4 +55,4 @@ class ShiftParameters(ExplainParameters):
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments of `slicerxai.shift.options.Options`."""
-        return self.model_dump(include=OPTIONS)
+        return self.model_dump(include={field.name for field in fields(Options)})

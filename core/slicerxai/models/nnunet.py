@@ -66,6 +66,7 @@ class NnunetSegmenter:
         i, j, k = (1, *patch) if flat else patch
         self.patch_size = (i, j, k)
         self.overlap = 1 - predictor.tile_step_size
+        self.threshold = 0.5
 
     @classmethod
     def load(cls, folder: Path, device: torch.device, *, mirroring: bool = False) -> NnunetSegmenter:

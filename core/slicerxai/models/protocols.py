@@ -71,13 +71,15 @@ class Segmenter(Protocol):
 
     `network` maps BCIJK to logits BLIJK (L labels, background first) for patches of `patch_size`; it is in eval mode,
     differentiable, and has no in-place operations, so that hooks and gradients see every step. `overlap` is the share
-    that neighbouring patches of the sliding window have in common, in [0, 1).
+    that neighbouring patches of the sliding window have in common, in [0, 1); `threshold` is the probability from which
+    a voxel is foreground, in (0, 1).
     """
 
     info: ModelInfo
     network: nn.Module
     patch_size: tuple[int, int, int]
     overlap: float
+    threshold: float
     device: torch.device
 
     def prepare(self, images: Mapping[str, Volume]) -> Prepared:

@@ -45,6 +45,7 @@ class SpotSegmenter:
         self.info = ModelInfo("spots", "fast", channels, ("background", "lesion"), "0" * 64, {})
         self.network, self.patch_size, self.device = bright_spots(len(channels)), (patch,) * 3, CPU
         self.overlap = 0.25
+        self.threshold = 0.5
 
     def prepare(self, images: Mapping[str, Volume]) -> Prepared:
         reference = images[self.info.channels[0]]
