@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "Train a segmenter on a cohort.",
     "infer": "Segment one scan.",
     "explain": "Explain a prediction; one subcommand for each method.",
+    "experiment": "Attribute drops between raters or between centres, whole.",
     "serve": "Start the MONAI Label server with the explain routes.",
     "doctor": "Check this installation and say what to fix.",
     "completion": "Print the script that completes commands in your shell.",

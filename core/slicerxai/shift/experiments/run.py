@@ -1,0 +1,106 @@
+"""Run an experiment: train, compare, find the truth where it is known, report. Whatever is finished is never redone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slicerxai.data.cohort import Cohort
+from slicerxai.data.readers import read_cohort
+from slicerxai.models.fast_parameters import FastTrainingParameters
+from slicerxai.models.nnunet_parameters import NnunetTrainingParameters
+from slicerxai.parameters import validate_parameters
+from slicerxai.progress import Progress, part, silent
+from slicerxai.shift.experiments.folder import ExperimentFolder, Identity, case_digest
+from slicerxai.shift.experiments.parameters import ExperimentParameters
+from slicerxai.shift.experiments.plan import Plan, make_plan
+from slicerxai.shift.experiments.training import TrainingParameters, train_model
+from slicerxai.shift.options import Options
+
+if TYPE_CHECKING:
+    import torch
+
+TRAINERS: dict[str, type[FastTrainingParameters] | type[NnunetTrainingParameters]] = {
+    "fast": FastTrainingParameters,
+    "nnunet": NnunetTrainingParameters,
+}
+
+
+def run_experiment(
+    source: Path,
+    out: Path,
+    parameters: ExperimentParameters,
+    options: Options,
+    device: torch.device,
+    progress: Progress = silent,
+) -> ExperimentFolder:
+    """Run an experiment, or go on with one that was interrupted.
+
+    Args:
+        source: folder or table of the cohort.
+        out: a new or empty folder, or that of the same experiment.
+        parameters: of either experiment.
+        options: how each drop is attributed; the estimator is overridden by `parameters.analyses`.
+
+    Returns:
+        The folder with everything in it.
+
+    Raises:
+        InputError: an unusable cohort, parameter or folder.
+        ConflictError: another experiment was begun in the folder, or another run is at work there.
+        Cancelled: through `progress`; call again to go on.
+    """
+    training = validate_parameters(TRAINERS[parameters.trainer], parameters.training, f"training {parameters.trainer}")
+    cohort = read_cohort(source)
+    plan = make_plan(cohort, parameters, training.channels)
+    folder = ExperimentFolder(out)
+    with folder.held():
+        folder.claim(_identity(cohort, plan, parameters, training, options))
+        folder.log(f"run of experiment {plan.kind}: {len(plan.models)} models, {len(plan.pairs)} pairs")
+        _train(cohort, plan, parameters, training, folder, device, part(progress, 0.0, 0.7))
+    progress(1.0, "done")
+    return folder
+
+
+def _identity(
+    cohort: Cohort,
+    plan: Plan,
+    parameters: ExperimentParameters,
+    training: TrainingParameters,
+    options: Options,
+) -> Identity:
+    used = sorted({*plan.test, *(case for model in plan.models for case in model.cases)})
+    models = {
+        "kind": plan.kind,
+        "cohort": cohort.name,
+        "cases": {name: case_digest(cohort[name], training.channels) for name in used},
+        "trainer": parameters.trainer,
+        "training": training.model_dump(mode="json"),
+        "learn": {model.name: {"rater": model.rater, "cases": list(model.cases)} for model in plan.models},
+        "test": list(plan.test),
+    }
+    comparison = parameters.model_dump(mode="json", exclude={"trainer", "training"}) | {
+        "raters": list(plan.raters),
+        "left_out": list(plan.left_out),
+        "attribution": asdict(options),
+    }
+    return Identity(models, json.loads(json.dumps(comparison)))
+
+
+def _train(
+    cohort: Cohort,
+    plan: Plan,
+    parameters: ExperimentParameters,
+    training: TrainingParameters,
+    folder: ExperimentFolder,
+    device: torch.device,
+    progress: Progress,
+) -> None:
+    for number, model in enumerate(plan.models):
+        step = part(progress, number / len(plan.models), (number + 1) / len(plan.models))
+        train_model(
+            model, cohort, parameters.trainer, training, folder, device,
+            lambda fraction, message, step=step, name=model.name: step(fraction, f"{name}: {message}"),  # type: ignore[misc]
+        )  # fmt: skip
