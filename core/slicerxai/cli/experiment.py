@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import BaseModel, create_model
+from pydantic import ConfigDict, create_model
 
 from slicerxai.cli.options import given, options
 from slicerxai.cli.progress import progress_bar
@@ -21,15 +21,12 @@ EXPERIMENTS: dict[str, tuple[str, type[ExperimentParameters]]] = {
     "raters": ("Train on one rater, test on another, for every pair of raters.", RatersParameters),
     "centres": ("Train on some centres, test on others.", CentresParameters),
 }
-ATTRIBUTION: type[BaseModel] = create_model(
-    "AttributionParameters",
-    __config__={"extra": "forbid"},
-    **{
-        field.name: (ShiftParameters.model_fields[field.name].annotation, ShiftParameters.model_fields[field.name])
-        for field in fields(Options)
-        if field.name != "estimator"
-    },
-)
+_FIELDS: dict[str, Any] = {
+    field.name: (ShiftParameters.model_fields[field.name].annotation, ShiftParameters.model_fields[field.name])
+    for field in fields(Options)
+    if field.name != "estimator"
+}
+ATTRIBUTION = create_model("AttributionParameters", __config__=ConfigDict(extra="forbid"), **_FIELDS)
 """The options of shift attribution, whose estimators an experiment names in `analyses`."""
 
 

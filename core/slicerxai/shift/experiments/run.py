@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 
 from slicerxai.data.cohort import Cohort
 from slicerxai.data.readers import read_cohort
+from slicerxai.errors import InputError
 from slicerxai.models.fast_parameters import FastTrainingParameters
 from slicerxai.models.nnunet_parameters import NnunetTrainingParameters
+from slicerxai.models.protocols import Segmenter
 from slicerxai.parameters import validate_parameters
 from slicerxai.progress import Progress, part, silent
+from slicerxai.shift.experiments.comparison import compare
 from slicerxai.shift.experiments.folder import ExperimentFolder, Identity, case_digest
 from slicerxai.shift.experiments.parameters import ExperimentParameters
 from slicerxai.shift.experiments.plan import Plan, make_plan
 from slicerxai.shift.experiments.training import TrainingParameters, train_model
+from slicerxai.shift.experiments.truth import PhantomTruth, phantom_parameters
 from slicerxai.shift.options import Options
 
 if TYPE_CHECKING:
@@ -57,9 +61,15 @@ def run_experiment(
     plan = make_plan(cohort, parameters, training.channels)
     folder = ExperimentFolder(out)
     with folder.held():
-        folder.claim(_identity(cohort, plan, parameters, training, options))
+        about = _identity(cohort, plan, parameters, training, options)
+        folder.claim(about)
         folder.log(f"run of experiment {plan.kind}: {len(plan.models)} models, {len(plan.pairs)} pairs")
         _train(cohort, plan, parameters, training, folder, device, part(progress, 0.0, 0.7))
+        test = Cohort(cohort.name, tuple(cohort[name] for name in plan.test))
+        digest = about.digest
+        _compare(test, plan, parameters, options, folder, digest, device, part(progress, 0.7, 0.95))
+        _find_truth(source, test, plan, folder, device, part(progress, 0.95, 0.99))
+        folder.log("finished")
     progress(1.0, "done")
     return folder
 
@@ -100,7 +110,48 @@ def _train(
 ) -> None:
     for number, model in enumerate(plan.models):
         step = part(progress, number / len(plan.models), (number + 1) / len(plan.models))
-        train_model(
-            model, cohort, parameters.trainer, training, folder, device,
-            lambda fraction, message, step=step, name=model.name: step(fraction, f"{name}: {message}"),  # type: ignore[misc]
-        )  # fmt: skip
+        train_model(model, cohort, parameters.trainer, training, folder, device, _named(step, model.name))
+
+
+def _compare(
+    test: Cohort,
+    plan: Plan,
+    parameters: ExperimentParameters,
+    options: Options,
+    folder: ExperimentFolder,
+    digest: str,
+    device: torch.device,
+    progress: Progress,
+) -> None:
+    for number, pair in enumerate(plan.pairs):
+        step = part(progress, number / len(plan.pairs), (number + 1) / len(plan.pairs))
+        segmenter = _segmenter(folder, pair.model, device)
+        compare(pair, segmenter, test, parameters, options, folder, digest, _named(step, f"pair {pair.name}"))
+
+
+def _find_truth(
+    source: Path, test: Cohort, plan: Plan, folder: ExperimentFolder, device: torch.device, progress: Progress
+) -> None:
+    """Across centres; across raters the pairs themselves hold it."""
+    phantom = phantom_parameters(source)
+    if plan.kind != "centres" or phantom is None:
+        return
+    centres = tuple(sorted({str(case.metadata["centre"]) for case in test}))
+    segmenter = _segmenter(folder, plan.models[0].name, device)
+    PhantomTruth(phantom, centres, plan.raters).measure(test, segmenter, folder, progress)
+    folder.log(f"truth: {len(test)} cases in the scanners of {len(centres)} centres")
+
+
+def _segmenter(folder: ExperimentFolder, name: str, device: torch.device) -> Segmenter:
+    model = folder.store.load(name, device)
+    if not isinstance(model, Segmenter):
+        msg = f"model {name!r} in {folder.path} is no segmenter; remove it to train it again"
+        raise InputError(msg)
+    return model
+
+
+def _named(progress: Progress, name: str) -> Progress:
+    def inner(fraction: float, message: str) -> None:
+        progress(fraction, f"{name}: {message}")
+
+    return inner
