@@ -6,45 +6,35 @@ such as the precision of no predicted lesion, is None, and `samples` leaves the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
-from slicerxai import __version__
 from slicerxai.data.case import Case
 from slicerxai.data.cohort import Cohort, Environment
 from slicerxai.data.files import replaced_text
-from slicerxai.data.metrics import evaluate
-from slicerxai.data.resample import resample_like
-from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
 from slicerxai.models.protocols import Segmenter
 from slicerxai.progress import Progress, part, silent
 from slicerxai.shift.features import (
     Features,
-    acquisition_features,
     agreement_features,
-    embedding,
     population_features,
-    prediction_features,
     reference_features,
     style_features,
 )
-from slicerxai.shift.harmonise import Transport, transported
+from slicerxai.shift.harmonise import Transport
+from slicerxai.shift.options import MetricName
+from slicerxai.shift.reading import Agreement, Reading, bright_modality, case_digest, digest_of, volume_ml
 from slicerxai.shift.samples import Samples
 
-FORMAT: Final = 1
-"""Version of what a cached score holds; another version is computed anew."""
-METRICS: Final = ("dice", "f1", "precision", "recall", "volume_error_ml", "surface_distance_mm")
+METRICS: Final[tuple[MetricName, ...]] = get_args(MetricName)
 ERRORS: Final = ("volume_error_ml", "surface_distance_mm")
 """Metrics that are better when smaller; `samples` turns their sign."""
-BRIGHT: Final = ("FLAIR", "T2", "PD")
-"""Modalities in which lesions are bright, best first."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +59,15 @@ class CaseScore:
         metrics: by name, see `METRICS`; None where a metric has no meaning.
         features: group ("population", "acquisition", "prediction", "embedding", "style", "agreement" and, where the
             burden is a mask, "reference") to numbers.
+        drawn_ml, predicted_ml: volumes of the rater's mask and of the prediction.
     """
 
     case: str
     subject: str
     metrics: dict[str, float | None]
     features: dict[str, Features]
+    drawn_ml: float
+    predicted_ml: float
 
 
 def check_burden(burden: Burden | None, raters: Sequence[str]) -> None:
@@ -120,20 +113,59 @@ def evaluate_cohort(
     """
     whose = rater or environment.rater
     cases = list(cohort.select(environment))
-    bright = _bright(segmenter)
+    bright_modality(segmenter)
+    for case in cases:
+        check_case(case, segmenter, [whose], burden)
     cache.mkdir(parents=True, exist_ok=True)
     scores = []
     for index, case in enumerate(cases):
         step = part(progress, index / len(cases), (index + 1) / len(cases))
-        step(0.0, f"case {index + 1} of {len(cases)}: {case.id}")
-        _require(case, segmenter, whose, burden)
-        path = cache / f"{_key(segmenter, case, whose, burden, transport)}.json"
+        step(0.0, f"case {index + 1} of {len(cases)}")
+        reading = Reading(segmenter, case, transport, cache, step)
+        path = cache / f"{_key(reading, whose, burden)}.json"
         if not path.is_file():
-            score = _score(segmenter, case, whose, bright, burden, transport, step)
-            replaced_text(path, json.dumps(asdict(score)) + "\n")
+            replaced_text(path, json.dumps(asdict(_score(reading, whose, burden))) + "\n")
         scores.append(CaseScore(**json.loads(path.read_text(encoding="utf-8"))))
     progress(1.0, f"{len(cases)} cases scored")
     return scores
+
+
+def score_raters(
+    segmenter: Segmenter,
+    cases: Sequence[Case],
+    raters: Sequence[str],
+    cache: Path,
+    *,
+    transport: Transport | None = None,
+    progress: Progress = silent,
+) -> list[dict[str, Agreement]]:
+    """Agreement of the model with several raters on every case, from one prediction of each.
+
+    Args:
+        cases: with a mask of every rater.
+        cache, transport: as in `evaluate_cohort`.
+
+    Returns:
+        For each case, by rater.
+
+    Raises:
+        InputError: a modality or mask is missing, or a file is unusable.
+        Cancelled: through `progress`.
+    """
+    for case in cases:
+        check_case(case, segmenter, raters, None)
+    cache.mkdir(parents=True, exist_ok=True)
+    found = []
+    for index, case in enumerate(cases):
+        step = part(progress, index / len(cases), (index + 1) / len(cases))
+        reading = Reading(segmenter, case, transport, cache, part(step, 0.0, 0.5))
+        row = {}
+        for number, rater in enumerate(raters):
+            step(number / len(raters), f"case {index + 1} of {len(cases)}, rater {rater}")
+            row[rater] = reading.agreement(rater)
+        found.append(row)
+    progress(1.0, f"{len(cases)} cases scored against {len(raters)} raters")
+    return found
 
 
 def samples(
@@ -173,20 +205,11 @@ def _row(score: CaseScore, groups: Sequence[str]) -> list[float]:
     return row
 
 
-def _bright(segmenter: Segmenter) -> str:
-    found = next((name for name in BRIGHT if name in segmenter.info.channels), None)
-    if found is None:
-        msg = (
-            f"model {segmenter.info.name!r} reads {', '.join(segmenter.info.channels)}; features of the drawing need "
-            f"a modality with bright lesions: {', '.join(BRIGHT)}"
-        )
-        raise InputError(msg, accepted=BRIGHT)
-    return found
-
-
-def _require(case: Case, segmenter: Segmenter, rater: str, burden: Burden | None) -> None:
+def check_case(case: Case, segmenter: Segmenter, raters: Sequence[str], burden: Burden | None) -> None:
+    """Raises `InputError` naming all that the case lacks."""
+    wanted = sorted({*raters} | ({burden.key} if burden is not None and burden.kind == "mask" else set()))
     lacks = [name for name in segmenter.info.channels if name not in case.images]
-    lacks += [f"a mask of rater {name!r}" for name in _masks(rater, burden) if name not in case.masks]
+    lacks += [f"a mask of rater {name!r}" for name in wanted if name not in case.masks]
     if burden is not None and burden.kind == "metadata" and not _is_number(case.metadata.get(burden.key)):
         lacks.append(f"a number as metadata {burden.key!r}")
     if lacks:
@@ -198,84 +221,35 @@ def _is_number(value: str | float | None) -> bool:
     return isinstance(value, int | float) and bool(np.isfinite(value))
 
 
-def _masks(rater: str, burden: Burden | None) -> list[str]:
-    return sorted({rater} | ({burden.key} if burden is not None and burden.kind == "mask" else set()))
-
-
-def _key(segmenter: Segmenter, case: Case, rater: str, burden: Burden | None, transport: Transport | None) -> str:
+def _key(reading: Reading, rater: str, burden: Burden | None) -> str:
     """Digest of everything that the score depends on."""
-    files = {f"image {name}": case.images[name] for name in segmenter.info.channels}
-    files |= {f"mask {name}": case.masks[name] for name in _masks(rater, burden)}
+    case = reading.case
     about: dict[str, Any] = {
-        "format": FORMAT,
-        "version": __version__,
-        "model": segmenter.info.digest,
-        "case": case.id,
+        "reading": reading.key,
         "metadata": dict(case.metadata),
-        "rater": rater,
+        "mask": case_digest(case, case.masks[rater]),
         "burden": None if burden is None else asdict(burden),
-        "transport": None if transport is None else transport.digest,
-        "files": {name: _digest(path, case) for name, path in files.items()},
     }
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    if burden is not None and burden.kind == "mask":
+        about["reference"] = case_digest(case, case.masks[burden.key])
+    return digest_of(about)
 
 
-def _digest(path: Path, case: Case) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        msg = f"{path.name} of case {case.id!r} cannot be read ({error.strerror})"
-        raise InputError(msg) from None
-
-
-def _score(
-    segmenter: Segmenter,
-    case: Case,
-    rater: str,
-    bright: str,
-    burden: Burden | None,
-    transport: Transport | None,
-    progress: Progress,
-) -> CaseScore:
-    images = {name: case.image(name) for name in segmenter.info.channels}
-    if transport is not None:
-        noise = int(hashlib.sha256(case.id.encode()).hexdigest()[:8], 16)
-        images[bright] = transported(images[bright], transport, noise)
-    found = segmenter.predict(images, progress)
-    image = resample_like(images[bright], found.labelmap)
-    drawn = _mask(case, rater, found.labelmap)
-    deepest = embedding(segmenter, images)
-    features: dict[str, Features] = {
-        "acquisition": acquisition_features(images[bright]),
-        "prediction": prediction_features(found),
-        "embedding": {f"embedding_{n}": float(value) for n, value in enumerate(deepest)},
-        "style": style_features(image, drawn),
-        "agreement": agreement_features(drawn, found),
+def _score(reading: Reading, rater: str, burden: Burden | None) -> CaseScore:
+    case = reading.case
+    drawn = reading.mask(rater)
+    features: dict[str, Features] = reading.prediction.features | {
+        "style": style_features(reading.bright, drawn),
+        "agreement": agreement_features(drawn, reading.prediction.labelmap),
     }
     volume: float | None = None
     if burden is not None and burden.kind == "mask":
-        reference = _mask(case, burden.key, found.labelmap)
+        reference = reading.mask(burden.key)
         features["reference"] = reference_features(drawn, reference)
-        volume = float(np.count_nonzero(reference.array)) * reference.voxel_volume / 1000
+        volume = volume_ml(reference)
     elif burden is not None:
         volume = float(case.metadata[burden.key])
     features["population"] = population_features(case.metadata, volume)
-    return CaseScore(case.id, str(case.metadata.get("subject", case.id)), _metrics(found.labelmap, drawn), features)
-
-
-def _mask(case: Case, rater: str, like: Volume) -> Volume:
-    mask = case.mask(rater)
-    return resample_like(mask.with_array((np.asarray(mask.array) != 0).astype(np.uint8)), like, order=0)
-
-
-def _metrics(found: Volume, drawn: Volume) -> dict[str, float | None]:
-    scores = evaluate(found, drawn)
-    return {
-        "dice": scores.dice,
-        "f1": scores.lesions.f1,
-        "precision": scores.lesions.precision,
-        "recall": scores.lesions.recall,
-        "volume_error_ml": scores.absolute_volume_error_ml,
-        "surface_distance_mm": scores.average_surface_distance,
-    }
+    found = reading.agreement(rater)
+    subject = str(case.metadata.get("subject", case.id))
+    return CaseScore(case.id, subject, found.metrics, features, found.drawn_ml, found.predicted_ml)

@@ -270,8 +270,8 @@ def reference_features(mask: Volume, reference: Volume) -> Features:
     }
 
 
-def agreement_features(mask: Volume, found: Segmentation) -> Features:
-    """How drawing and prediction compare without their overlap voxel by voxel.
+def agreement_features(mask: Volume, prediction: Volume) -> Features:
+    """How drawing and prediction, both masks of one grid, compare without their overlap voxel by voxel.
 
     For regressions of the metric on the variables; the metric is nearly a function of these, so they tell environments
     apart wherever performance differs.
@@ -280,7 +280,7 @@ def agreement_features(mask: Volume, found: Segmentation) -> Features:
         "log_drawn_to_predicted": ln of the volumes' ratio as in `reference_features`; "predicted_lesions_drawn" and
         "drawn_lesions_predicted": shares of lesions touched by the other side (1 without any).
     """
-    drawn, predicted = _pair(mask, found.labelmap)
+    drawn, predicted = _pair(mask, prediction)
     return {
         "log_drawn_to_predicted": _log_ratio(drawn, predicted, mask.voxel_volume),
         "predicted_lesions_drawn": _touched(predicted, drawn),

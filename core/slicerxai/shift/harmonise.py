@@ -26,6 +26,7 @@ from scipy import ndimage
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
 from slicerxai.models.intensity import foreground
+from slicerxai.progress import Progress, part, silent
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -92,24 +93,29 @@ class Transport:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def look_of(images: Sequence[Volume]) -> Look:
+def look_of(images: Sequence[Volume], progress: Progress = silent) -> Look:
     """Average look of images of one modality, skull-stripped, zero outside the brain.
+
+    Images are taken from the sequence one at a time, so that it may read them when they are asked for.
 
     Raises:
         InputError: no image, or one that is empty or without a positive median.
     """
-    if not images:
+    if len(images) == 0:
         msg = "no image to take a look from; at least one is needed"
         raise InputError(msg)
-    parts = [_look(*_relative(image), image.spacing) for image in images]
+    parts = []
+    for number, image in enumerate(images):
+        progress(number / len(images), f"looking at image {number + 1} of {len(images)}")
+        parts.append(_look(*_relative(image), image.spacing))
     return Look(
-        tone=tuple(float(x) for x in np.mean([part.tone for part in parts], axis=0)),
-        edges=_triple(np.mean([part.edges for part in parts], axis=0)),
-        noise=float(np.exp(np.mean([np.log(part.noise) for part in parts]))),
+        tone=tuple(float(x) for x in np.mean([look.tone for look in parts], axis=0)),
+        edges=_triple(np.mean([look.edges for look in parts], axis=0)),
+        noise=float(np.exp(np.mean([np.log(look.noise) for look in parts]))),
     )
 
 
-def fit_transport(source: Sequence[Volume], target: Sequence[Volume]) -> Transport:
+def fit_transport(source: Sequence[Volume], target: Sequence[Volume], progress: Progress = silent) -> Transport:
     """Fit the change from the look of the source's images to that of the target's.
 
     The images are of one modality and of different patients. They should be oriented alike: resolution is compared
@@ -117,12 +123,15 @@ def fit_transport(source: Sequence[Volume], target: Sequence[Volume]) -> Transpo
 
     Raises:
         InputError: an environment without an image, or an unusable image.
+        Cancelled: through `progress`.
     """
-    here, there = look_of(source), look_of(target)
+    here, there = look_of(source, part(progress, 0.0, 0.1)), look_of(target, part(progress, 0.1, 0.2))
     step = max(1, len(source) // FIT_IMAGES)
-    some = list(source)[::step][:FIT_IMAGES]
+    some = [source[n] for n in range(0, len(source), step)][:FIT_IMAGES]
     mine = look_of(some)
-    amounts = [_fit_axis(some, here, there, axis) for axis in range(3)]
+    amounts = [
+        _fit_axis(some, here, there, axis, part(progress, 0.25 * (axis + 1), 0.25 * (axis + 2))) for axis in range(3)
+    ]
     limits = [
         f"resolution along axis {axis} differs more than can be matched"
         for axis, amount in enumerate(amounts)
@@ -267,13 +276,14 @@ def _along(values: Array, brain: Mask, axis: int, size_mm: float, amount: float)
     return np.where(brain, changed, 0.0)
 
 
-def _fit_axis(images: Sequence[Volume], here: Look, there: Look, axis: int) -> float:
+def _fit_axis(images: Sequence[Volume], here: Look, there: Look, axis: int, progress: Progress) -> float:
     """The amount for `_along` that brings the steepness of edges, after the change of tone, to the target's."""
     parts = [(*_relative(image), image.spacing[axis]) for image in images]
     before = np.mean([_edge(relative, brain, axis, size) for relative, brain, size in parts])
     wanted = before + there.edges[axis] - here.edges[axis]
 
     def excess(amount: float) -> float:
+        progress(0.5, f"fitting the resolution along axis {axis}")
         steps = []
         for relative, brain, size in parts:
             toned = _toned(_along(relative, brain, axis, size, amount), here.tone, there.tone)

@@ -8,6 +8,8 @@ from typing import Literal
 EstimatorName = Literal["robust", "weighting", "plain"]
 DiscriminatorName = Literal["logistic", "boosted"]
 IntervalName = Literal["jackknife", "bca"]
+MetricName = Literal["dice", "f1", "precision", "recall", "volume_error_ml", "surface_distance_mm"]
+ExchangeName = Literal["auto", "none", "paired", "harmonised"]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from slicerxai.models.fast import FastConfig, FastSegmenter
 from slicerxai.models.protocols import ModelInfo, Segmentation
 from slicerxai.models.unet import FastUNet
 from slicerxai.progress import Progress, silent
-from slicerxai.shift.evaluate import METRICS, Burden, CaseScore, check_burden, evaluate_cohort, samples
+from slicerxai.shift.evaluate import METRICS, Burden, CaseScore, check_burden, evaluate_cohort, samples, score_raters
 from slicerxai.shift.harmonise import fit_transport
 
 SHAPE = (26, 28, 24)
@@ -123,25 +123,50 @@ def test_finished_cases_survive_a_cancellation(model: Threshold, cohort: Cohort,
     assert Threshold.calls == 6
     assert seen == sorted(seen)
     assert seen[-1] == 1
-    assert {path.suffix for path in tmp_path.iterdir()} == {".json"}
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".npz"}
 
 
-def test_a_changed_file_model_or_burden_is_computed_anew(model: Threshold, cohort: Cohort, tmp_path: Path) -> None:
+def test_only_changed_images_and_models_are_predicted_anew(model: Threshold, cohort: Cohort, tmp_path: Path) -> None:
     one = Cohort("one", cohort.cases[:1])
     environment = Environment(rater="1")
     evaluate_cohort(model, one, environment, tmp_path / "cache")
     evaluate_cohort(model, one, environment, tmp_path / "cache")
     assert Threshold.calls == 1
-    evaluate_cohort(model, one, environment, tmp_path / "cache", burden=Burden("metadata", "burden"))
-    assert Threshold.calls == 2
+    (without,) = evaluate_cohort(model, one, environment, tmp_path / "cache")
+    (known,) = evaluate_cohort(model, one, environment, tmp_path / "cache", burden=Burden("metadata", "burden"))
+    assert set(known.features["population"]) - set(without.features["population"]) == {"log_burden"}
+    assert Threshold.calls == 1
     mask = tmp_path / "mask.nii.gz"
     write_volume(mask, one.cases[0].mask("2"))
     changed = replace(one.cases[0], masks={"1": mask})
+    (drawn,) = evaluate_cohort(model, Cohort("one", (changed,)), environment, tmp_path / "cache")
+    assert drawn.metrics["dice"] < without.metrics["dice"]
+    assert Threshold.calls == 1
+    brighter = one.cases[0].image("FLAIR")
+    write_volume(tmp_path / "image.nii.gz", brighter.with_array(2 * brighter.array))
+    changed = replace(one.cases[0], images={"FLAIR": tmp_path / "image.nii.gz"})
     evaluate_cohort(model, Cohort("one", (changed,)), environment, tmp_path / "cache")
-    assert Threshold.calls == 3
+    assert Threshold.calls == 2
     model.info = replace(model.info, digest="another")
     evaluate_cohort(model, one, environment, tmp_path / "cache")
-    assert Threshold.calls == 4
+    assert Threshold.calls == 3
+
+
+def test_raters_are_scored_from_one_prediction(model: Threshold, cohort: Cohort, tmp_path: Path) -> None:
+    raters = ["1", "2", "consensus"]
+    found = score_raters(model, cohort.cases, raters, tmp_path)
+    assert Threshold.calls == len(cohort)
+    for rater in raters:
+        scores = evaluate_cohort(model, cohort, Environment(rater=rater), tmp_path)
+        assert [score.metrics for score in scores] == [row[rater].metrics for row in found]
+        assert [score.drawn_ml for score in scores] == [row[rater].drawn_ml for row in found]
+    assert Threshold.calls == len(cohort)
+    first = cohort.cases[0]
+    assert found[0]["2"].drawn_ml == pytest.approx(first.mask("2").array.sum() * 8 / 1000)
+    image = first.image("FLAIR").array
+    assert found[0]["2"].predicted_ml == pytest.approx((image > 1.35 * np.median(image[image > 0])).sum() * 8 / 1000)
+    with pytest.raises(InputError, match="lacks a mask of rater '9'"):
+        score_raters(model, cohort.cases, ["9"], tmp_path)
 
 
 def test_metrics_without_meaning_are_left_out_and_errors_turn_their_sign(

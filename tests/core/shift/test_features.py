@@ -154,8 +154,7 @@ def test_reference_and_agreement() -> None:
     assert found["log_volume_ratio"] == pytest.approx(math.log(above / below))
     both = (drawn.array & reference.array).sum()
     assert found["drawn_dice"] == pytest.approx(2 * both / (drawn.array.sum() + reference.array.sum()))
-    predicted = Segmentation(reference, volume(reference.array.astype(np.float32)))
-    agreement = features.agreement_features(drawn, predicted)
+    agreement = features.agreement_features(drawn, reference)
     assert agreement["predicted_lesions_drawn"] == agreement["drawn_lesions_predicted"] == 0.5
     nothing = volume(np.zeros(SHAPE, np.uint8))
     assert features.reference_features(nothing, nothing) == {
