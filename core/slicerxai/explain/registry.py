@@ -35,6 +35,14 @@ METHODS: dict[str, Entry] = {
             parameters="slicerxai.explain.saliency_parameters:SaliencyParameters",
             explainer="slicerxai.explain.saliency:SaliencyExplainer",
         ),
+        Entry(
+            name="prediction",
+            subject="case",
+            title="Prediction",
+            summary="What a segmenter finds in this image: label map, probability and lesions.",
+            parameters="slicerxai.explain.prediction_parameters:PredictionParameters",
+            explainer="slicerxai.explain.prediction:PredictionExplainer",
+        ),
     ]
 }
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from slicerxai.data.case import Case
 from slicerxai.data.cohort import Cohort
 from slicerxai.data.readers import read_cohort
 from slicerxai.errors import InputError, NotFoundError
-from slicerxai.server.schemas import CohortsView, CohortView, ColumnView
+from slicerxai.explain.contract import Explanation
+from slicerxai.server.case_volumes import case_volumes
+from slicerxai.server.schemas import CaseView, CohortCasesView, CohortsView, CohortView, ColumnView
 from slicerxai.server.sources import ID, checked
 from slicerxai.settings import settings
 
@@ -67,6 +70,58 @@ class Cohorts:
                 unusable[name] = str(error)
         return CohortsView(cohorts=cohorts, unusable=unusable)
 
+    def cases(self, name: str) -> CohortCasesView:
+        """What is known of every case of a cohort. Raises as `read` does."""
+        cases = [
+            CaseView(
+                id=case.id, modalities=sorted(case.images), raters=sorted(case.masks), metadata=dict(case.metadata)
+            )
+            for case in self.read(name)
+        ]
+        return CohortCasesView(name=name, cases=cases)
+
+    def images(self, name: str, case_id: str, modalities: Iterable[str]) -> dict[str, Path]:
+        """The file of each of these modalities of a case.
+
+        Raises:
+            InputError, NotFoundError: as `read`; an unknown or ambiguous case, a modality that it lacks.
+        """
+        case = self.read(name)[case_id]
+        return {modality: self._confined(_path(case, case.images, modality, "modality")) for modality in modalities}
+
+    def volumes(
+        self, name: str, case_id: str, modalities: Sequence[str] | None, raters: Sequence[str] | None
+    ) -> Explanation:
+        """Images and masks of a case, see `case_volumes`; None for all that it has.
+
+        Raises:
+            InputError, NotFoundError: as `images`; a rater who did not draw, a file that cannot be read.
+        """
+        case = self.read(name)[case_id]
+        images, masks = sorted(case.images), sorted(case.masks)
+        images = images if modalities is None else list(modalities)
+        masks = masks if raters is None else list(raters)
+        chosen = replace(
+            case,
+            images={key: self._confined(_path(case, case.images, key, "modality")) for key in images},
+            masks={key: self._confined(_path(case, case.masks, key, "rater")) for key in masks},
+        )
+        try:
+            return case_volumes(name, chosen)
+        except InputError as error:
+            raise InputError(self._without_paths(str(error))) from None
+
+    def _confined(self, path: Path) -> Path:
+        """With links followed. Raises `InputError` when it leaves the folder, `NotFoundError` without a file."""
+        real = path.resolve()
+        if not real.is_relative_to(self.root):
+            msg = f"{path.name!r} lies outside the cohorts' folder, which is not accepted"
+            raise InputError(msg)
+        if not real.is_file():
+            msg = f"the file {path.name!r} is gone"
+            raise NotFoundError(msg)
+        return real
+
     def _check_links(self, folder: Path, name: str) -> None:
         for path in _entries(folder):
             if path.is_symlink() and not path.resolve().is_relative_to(self.root):
@@ -94,6 +149,13 @@ def describe(cohort: Cohort) -> CohortView:
         raters=_counted(rater for case in cohort for rater in case.masks),
         metadata={key: _column([case.metadata[key] for case in cohort if key in case.metadata]) for key in keys},
     )
+
+
+def _path(case: Case, paths: Mapping[str, Path], key: str, what: str) -> Path:
+    if key not in paths:
+        msg = f"case {case.id!r} has no {what} {key!r}; it has {', '.join(sorted(paths)) or 'none'}"
+        raise InputError(msg, accepted=sorted(paths))
+    return paths[key]
 
 
 def _entries(folder: Path) -> Iterator[Path]:

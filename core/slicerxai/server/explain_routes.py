@@ -15,7 +15,7 @@ from monailabel.endpoints.user.auth import RBAC
 from slicerxai import __version__
 from slicerxai.errors import ConflictError, InputError, NotFoundError
 from slicerxai.explain import registry
-from slicerxai.explain.multipart import encode_folder
+from slicerxai.explain.multipart import encode, encode_folder
 from slicerxai.models.store import ModelStore
 from slicerxai.server.cohorts import Cohorts, server_cohorts
 from slicerxai.server.jobs import Job
@@ -24,6 +24,7 @@ from slicerxai.server.problems import problem_response
 from slicerxai.server.schemas import (
     SOURCES,
     Catalogue,
+    CohortCasesView,
     CohortsView,
     ExplainRequest,
     JobView,
@@ -38,6 +39,7 @@ DISCONNECT_SECONDS = 1.0
 PoolOf = Annotated[Pool, Depends(shared_pool)]
 SourcesOf = Annotated[Sources, Depends(monai_label_sources)]
 CohortsOf = Annotated[Cohorts, Depends(server_cohorts)]
+Names = Annotated[list[Annotated[str, Query(max_length=256)]] | None, Query(max_length=64)]
 
 router = APIRouter(
     prefix="/explain",
@@ -68,6 +70,19 @@ def get_catalogue(pool: PoolOf) -> Catalogue:
 def get_cohorts(cohorts: CohortsOf) -> CohortsView:
     """What the methods of cohorts can be asked about."""
     return cohorts.views()
+
+
+@router.get("/cohorts/{cohort}", summary="The cases of a cohort with their metadata, modalities and raters")
+def get_cohort(cohort: str, cohorts: CohortsOf) -> CohortCasesView:
+    """What a client needs to count the cases of an environment."""
+    return cohorts.cases(cohort)
+
+
+@router.get("/cohorts/{cohort}/cases/{case:path}", summary="Images and masks of a case: multipart, as results are")
+def get_case(cohort: str, case: str, cohorts: CohortsOf, modality: Names = None, rater: Names = None) -> Response:
+    """Part "params" is JSON and says which part is which modality or rater; the volumes are NRRD. By default all."""
+    content, media_type = encode(cohorts.volumes(cohort, case, modality, rater))
+    return Response(content, media_type=media_type)
 
 
 @router.get("/jobs", summary="The newest jobs, newest first")
@@ -146,6 +161,9 @@ def _submit(pool: Pool, sources: Sources, cohorts: Cohorts, method: str, body: E
         raise type(error)(str(error), accepted=pool.models.names()) from None
     channels = _view(pool.models, model).channels
     request = body.model_dump(exclude_none=True) | {"model": model}
+    if body.cohort is not None and body.case is not None:
+        paths = cohorts.images(body.cohort, body.case, channels)
+        return pool.explain(method, f"{body.cohort}/{body.case}", paths, model, body.parameters, request)
     if body.cohort is not None:
         return pool.explain_cohort(method, cohorts.read(body.cohort), channels, model, body.parameters, request)
     image_id, paths = sources.resolve(body, channels)
@@ -155,9 +173,15 @@ def _submit(pool: Pool, sources: Sources, cohorts: Cohorts, method: str, body: E
 def _check_subject(method: str, body: ExplainRequest) -> None:
     subject = registry.entry(method).subject
     accepted = SOURCES[subject]
+    if body.case is not None:
+        if subject != "case":
+            msg = f"method {method!r} explains a {subject}: give {' or '.join(accepted)} without a case"
+            raise InputError(msg, accepted=accepted)
+        return
     if all(getattr(body, name) is None for name in accepted):
         given = next(name for names in SOURCES.values() for name in names if getattr(body, name) is not None)
-        msg = f"method {method!r} explains a {subject}: give {' or '.join(accepted)}, not {given}"
+        hint = "; or one case of it, with case" if given == "cohort" else ""
+        msg = f"method {method!r} explains a {subject}: give {' or '.join(accepted)}, not {given}{hint}"
         raise InputError(msg, accepted=accepted)
 
 

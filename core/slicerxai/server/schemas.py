@@ -15,7 +15,7 @@ Text = Annotated[str, Field(max_length=256)]
 
 
 SOURCES: dict[Subject, tuple[str, ...]] = {"case": ("image", "images", "session"), "cohort": ("cohort",)}
-"""Fields of a request that name what a method of each subject explains."""
+"""Fields of a request that name what a method of each subject explains; a cohort with a `case` is a case as well."""
 
 
 class ExplainRequest(BaseModel):
@@ -27,6 +27,9 @@ class ExplainRequest(BaseModel):
     images: dict[Text, Text] | None = Field(default=None, max_length=16, description="Image ids by modality.")
     session: Text | None = Field(default=None, description="Id of an uploaded session.")
     cohort: Text | None = Field(default=None, description="Name of a cohort; for the methods that explain cohorts.")
+    case: Text | None = Field(
+        default=None, description="Id of a case of the cohort; for the methods that explain cases."
+    )
     model: Text | None = Field(default=None, description="Name of a model; not needed when there is just one.")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Of the method; see GET /explain/.")
 
@@ -35,6 +38,9 @@ class ExplainRequest(BaseModel):
         given = [name for name in (*SOURCES["case"], *SOURCES["cohort"]) if getattr(self, name) is not None]
         if len(given) != 1:
             msg = f"give exactly one of image, images, session and cohort; got {', '.join(given) or 'none'}"
+            raise ValueError(msg)
+        if self.case is not None and self.cohort is None:
+            msg = "case names a case of a cohort: give cohort as well"
             raise ValueError(msg)
         return self
 
@@ -137,6 +143,22 @@ class CohortsView(BaseModel):
 
     cohorts: list[CohortView]
     unusable: dict[str, str] = Field(description="Folders that cannot be read as a cohort, with the reason.")
+
+
+class CaseView(BaseModel):
+    """A case of a cohort."""
+
+    id: str
+    modalities: list[str]
+    raters: list[str] = Field(description="Raters whose masks it has.")
+    metadata: dict[str, str | float]
+
+
+class CohortCasesView(BaseModel):
+    """A cohort case by case."""
+
+    name: str
+    cases: list[CaseView]
 
 
 def _utc(seconds: float) -> datetime:

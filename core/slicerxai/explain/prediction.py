@@ -1,0 +1,82 @@
+"""What a segmenter predicts for an image, with the checks of whether it is such an image as the model knows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import ClassVar
+
+import numpy as np
+
+from slicerxai.data.lesions import Lesion, find_lesions
+from slicerxai.errors import InputError
+from slicerxai.explain.contract import Check, Explainer, Explanation, Inputs, Overlay, Subject, Table
+from slicerxai.explain.prediction_parameters import PredictionParameters
+from slicerxai.models.protocols import Segmenter
+from slicerxai.progress import Progress, part
+from slicerxai.saliency import domain
+
+
+class PredictionExplainer(Explainer[Inputs, PredictionParameters]):
+    """The label map as the model gives it: every label but the background counts, however small the lesion."""
+
+    subject: ClassVar[Subject] = "case"
+    name: ClassVar[str] = "prediction"
+    title: ClassVar[str] = "Prediction"
+    summary: ClassVar[str] = "What a segmenter finds in this image: label map, probability and lesions."
+    Parameters: ClassVar[type[PredictionParameters]] = PredictionParameters
+
+    def explain(self, inputs: Inputs, parameters: PredictionParameters, progress: Progress) -> Explanation:
+        """Segment the image.
+
+        Raises:
+            InputError: unusable images, or a model that classifies. Cancelled: through `progress`.
+        """
+        model = inputs.model
+        if not isinstance(model, Segmenter):
+            msg = f"model {model.info.name!r} classifies whole images; a segmenter is needed"
+            raise InputError(msg)
+        progress(0.0, "preparing the image")
+        prepared = model.prepare(inputs.images)
+        found = model.predict(inputs.images, part(progress, 0.02, 0.95))
+        progress(0.95, "measuring lesions")
+        lesions = find_lesions(found.labelmap, found.probability, None, minimum_mm3=0.0)
+        mask = found.labelmap.with_array((np.asarray(found.labelmap.array) != 0).astype(np.uint8))
+        findings = [
+            domain.intensity_range(prepared.tensor.numpy(), model.info.channels),
+            domain.background_share(prepared.reference),
+            domain.brain_extent(prepared.reference),
+        ]
+        images = {
+            name: Overlay(inputs.images[name], "image", "intensity", f"{name}, as given.")
+            for name in model.info.channels
+        }
+        overlays = images | {
+            "prediction": Overlay(mask, "labelmap", "label", "What the model predicts."),
+            "probability": Overlay(found.probability, "probability", "probability", "1 − P(background)."),
+        }
+        return Explanation(
+            method=self.name,
+            parameters=parameters.model_dump(mode="json"),
+            image_id=inputs.image_id,
+            overlays=overlays,
+            tables={"lesions": _table(lesions)},
+            metrics={
+                "lesions": float(len(lesions)),
+                "lesion_volume_ml": float(sum(lesion.volume_ml for lesion in lesions)),
+            },
+            checks=[Check(**asdict(finding)) for finding in findings],
+        )
+
+
+def _table(lesions: list[Lesion]) -> Table:
+    rows: list[list[str | int | float | bool | None]] = [
+        [
+            lesion.number,
+            round(lesion.volume_ml, 4),
+            *(round(value, 1) for value in lesion.centroid),
+            None if lesion.mean_probability is None else round(lesion.mean_probability, 4),
+        ]
+        for lesion in lesions
+    ]
+    columns = ["number", "volume ml", "R mm", "A mm", "S mm", "mean probability"]
+    return Table(title="Predicted lesions", columns=columns, rows=rows)
