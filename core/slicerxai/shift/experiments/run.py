@@ -19,6 +19,7 @@ from slicerxai.shift.experiments.comparison import compare
 from slicerxai.shift.experiments.folder import ExperimentFolder, Identity, case_digest
 from slicerxai.shift.experiments.parameters import ExperimentParameters
 from slicerxai.shift.experiments.plan import Plan, make_plan
+from slicerxai.shift.experiments.report import write_report
 from slicerxai.shift.experiments.training import TrainingParameters, train_model
 from slicerxai.shift.experiments.truth import PhantomTruth, phantom_parameters
 from slicerxai.shift.options import Options
@@ -69,6 +70,7 @@ def run_experiment(
         digest = about.digest
         _compare(test, plan, parameters, options, folder, digest, device, part(progress, 0.7, 0.95))
         _find_truth(source, test, plan, folder, device, part(progress, 0.95, 0.99))
+        write_report(folder)
         folder.log("finished")
     progress(1.0, "done")
     return folder

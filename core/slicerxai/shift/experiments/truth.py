@@ -153,7 +153,8 @@ class PhantomTruth:
             about = {"model": segmenter.info.digest, "centres": list(self.centres), "raters": list(self.raters)}
             kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
             if any(kept.get(key) != value for key, value in about.items()):
-                kept = {"case": case.id, **about, "scans": self._scans(case, segmenter)}
+                centre, _ = self._place(case)
+                kept = {"case": case.id, "centre": centre, **about, "scans": self._scans(case, segmenter)}
                 replaced_text(path, json.dumps(kept) + "\n")
             found[case.id] = kept["scans"]
         progress(1.0, f"{len(cohort)} cases in the other scanners")
