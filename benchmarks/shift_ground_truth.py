@@ -3,7 +3,10 @@
 Protocol, fixed beforehand: environments of 15 source and 38 target patients, as in MSSEG 2016, and of ten times as
 many, are drawn from a pool (`shift_pool`, `shift_truth`) whose seed no setting was chosen on. Truth is the value over
 the pool. Every estimator sees the same draws. Runs judged unreliable are left out of errors and coverage, but count in
-the shares.
+the shares. `robust` was named the best of the weighting-based estimators on another pool, before these draws.
+
+Besides estimates there are observed exchanges: "harmonise" carries every image over to the other site's look and runs
+the model again; "paired" has both readers' masks on every image, the yardstick on real data.
 
 Floors, which see what no estimator can: "exact" weighs with the mechanisms' own density ratios; "swapped" reads each
 drawn patient's own metric under the swapped mechanisms, so that only the choice of patients is left.
@@ -12,15 +15,21 @@ drawn patient's own metric under the swapped mechanisms, so that only the choice
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from benchmarks.shift_pool import PoolParameters, generate
+from benchmarks.shift_exchange import harmonised, paired
+from benchmarks.shift_pool import PoolParameters, generate, pool_folder
 from benchmarks.shift_truth import MECHANISMS, SHIFTS, SOURCE, SOURCES, Draw, Pool, draw, true_drop
 from slicerxai import runtime
 from slicerxai.data.files import replaced_text
@@ -31,7 +40,7 @@ from slicerxai.shift.shapley import shapley
 Array = NDArray[np.float64]
 
 ESTIMATORS: Final[tuple[EstimatorName, ...]] = ("plain", "weighting", "robust")
-FLOORS: Final = ("exact", "swapped")
+BEST: Final[EstimatorName] = "robust"
 SMALL, LARGE = (15, 38), (150, 380)
 PURE: Final = {"acquisition": 1, "annotation": 2, "population": 0}
 """Shifts of one mechanism and its index."""
@@ -39,36 +48,54 @@ PURE: Final = {"acquisition": 1, "annotation": 2, "population": 0}
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything."""
+    """How much of everything: seeds of the small draws, how many of them are harmonised too, seeds of the large ones."""
 
     pool: PoolParameters
-    seeds: int
-    sizes: tuple[tuple[int, int], ...]
+    small: int
+    harmonised: int
+    large: int
 
 
-FULL = Size(PoolParameters(seed=101, patients=600), seeds=20, sizes=(SMALL, LARGE))
-QUICK = Size(PoolParameters(seed=101, patients=60, training_patients=8, steps=200), seeds=3, sizes=(SMALL,))
+FULL = Size(PoolParameters(seed=101, patients=300), small=40, harmonised=10, large=20)
+QUICK = Size(PoolParameters(seed=102, patients=60, training_patients=8, steps=200), small=4, harmonised=1, large=0)
 
 
-def run(data: Path | None, out: Path, quick: bool, workers: int = 1) -> dict[str, Any]:
+def run(data: Path | None, out: Path, quick: bool, workers: int | None = None) -> dict[str, Any]:
     """Generate what is missing of the pool, draw, attribute, compare. Returns figures, rows and notes.
 
     Args:
         data: root of pools made before; by default a folder in `out`.
-        workers: processes that generate the pool.
+        workers: processes, each with one thread; as many as there are cores by default.
     """
     runtime.configure()
     size = QUICK if quick else FULL
+    workers = workers or os.cpu_count() or 1
     root = data or out / f"shift-pools{'-quick' if quick else ''}"
     pool = Pool.load(generate(root, size.pool, workers, _printed))
-    answers = [
-        answer
-        for sizes in size.sizes
-        for kind in SHIFTS
-        for seed in range(size.seeds)
-        for answer in _answers(pool, kind, sizes, seed, out / "shift_ground_truth")
-    ]
+    cache = out / f"shift_ground_truth{'-quick' if quick else ''}"
+    runs = [(SMALL, seed, seed < size.harmonised) for seed in range(size.small)]
+    runs += [(LARGE, seed, False) for seed in range(size.large)]
+    jobs = [Job(root, size.pool, cache, kind, *one) for one in runs for kind in SHIFTS]
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as processes:
+        answers = [answer for found in processes.map(answers_of, jobs) for answer in found]
     return {"figures": figures(answers), "rows": table(answers), "notes": _notes(pool, size)}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One draw. Its answers are kept in `cache`, so that an interrupted run goes on."""
+
+    root: Path
+    parameters: PoolParameters
+    cache: Path
+    kind: str
+    sizes: tuple[int, int]
+    seed: int
+    harmonised: bool
+
+    @property
+    def file(self) -> Path:
+        return self.cache / f"{self.kind.replace(' ', '-')}-{self.sizes[0]}-{self.seed:03d}.json"
 
 
 @dataclass(frozen=True)
@@ -102,31 +129,48 @@ class Answer:
         return np.subtract(self.phi, self.truth)
 
 
-def _answers(pool: Pool, kind: str, sizes: tuple[int, int], seed: int, cache: Path) -> list[Answer]:
-    """All estimators on one draw; kept, so that an interrupted run goes on."""
-    file = cache / f"{kind.replace(' ', '-')}-{sizes[0]}-{seed:03d}.json"
-    if not file.is_file():
-        source, target = SOURCES.get(kind, SOURCE), SHIFTS[kind]
-        truth = 100 * true_drop(pool, source, target)
-        drawn = draw(pool, source, target, sizes, seed)
-        found = {name: attribute(drawn.pair, options=Options(estimator=name, seed=seed)) for name in ESTIMATORS}
-        records = [
-            {
-                "estimator": name,
-                "phi": (100 * result.phi).tolist(),
-                "interval": (100 * result.interval).tolist(),
-                "reliable": _reliable(result),
-            }
-            for name, result in found.items()
-        ]
-        for name in FLOORS:
-            values = exact_values(drawn) if name == "exact" else swapped_values(drawn)
-            phi = (-100 * shapley(values)).tolist()
-            records.append({"estimator": name, "phi": phi, "interval": None, "reliable": True})
-        cache.mkdir(parents=True, exist_ok=True)
-        replaced_text(file, json.dumps([record | {"truth": truth.tolist()} for record in records]) + "\n")
-        print(f"{kind}, {sizes[0]} + {sizes[1]} patients, seed {seed}: done", flush=True)
-    return [Answer(kind=kind, sizes=sizes, seed=seed, **record) for record in json.loads(file.read_text())]
+def answers_of(job: Job) -> list[Answer]:
+    """All estimators on one draw."""
+    if not job.file.is_file():
+        runtime.configure()
+        torch.set_num_threads(1)
+        pool = _pool(pool_folder(job.root, job.parameters.seed))
+        source, target = SOURCES.get(job.kind, SOURCE), SHIFTS[job.kind]
+        truth = {"truth": (100 * true_drop(pool, source, target)).tolist()}
+        drawn = draw(pool, source, target, job.sizes, job.seed)
+        records = [record | truth for record in _records(job, pool, drawn)]
+        job.cache.mkdir(parents=True, exist_ok=True)
+        replaced_text(job.file, json.dumps(records) + "\n")
+        print(f"{job.kind}, {job.sizes[0]} + {job.sizes[1]} patients, seed {job.seed}: done", flush=True)
+    known = json.loads(job.file.read_text())
+    return [Answer(kind=job.kind, sizes=job.sizes, seed=job.seed, **record) for record in known]
+
+
+@lru_cache(maxsize=1)
+def _pool(folder: Path) -> Pool:
+    return Pool.load(folder)
+
+
+def _records(job: Job, pool: Pool, drawn: Draw) -> Iterator[dict[str, Any]]:
+    for name in ESTIMATORS:
+        yield _record(name, attribute(drawn.pair, options=Options(estimator=name, seed=job.seed)))
+    options = Options(estimator=BEST, seed=job.seed)
+    yield _record("paired", attribute(drawn.pair, options=options, swapped=paired(drawn)))
+    if job.harmonised:
+        swapped = harmonised(job.root, job.parameters, pool, drawn)
+        yield _record("harmonise", attribute(drawn.pair, options=options, swapped=swapped))
+    for floor, values in (("exact", exact_values(drawn)), ("swapped", swapped_values(drawn))):
+        phi = (-100 * shapley(values)).tolist()
+        yield {"estimator": floor, "phi": phi, "interval": None, "reliable": True}
+
+
+def _record(name: str, result: Attribution) -> dict[str, Any]:
+    return {
+        "estimator": name,
+        "phi": (100 * result.phi).tolist(),
+        "interval": (100 * result.interval).tolist(),
+        "reliable": _reliable(result),
+    }
 
 
 def _reliable(result: Attribution) -> bool:
@@ -157,14 +201,14 @@ def figures(answers: Sequence[Answer]) -> dict[str, float]:
     """The named figures; one is left out where no run speaks to it."""
     found: dict[str, float] = {}
     small = [a for a in answers if not a.large and not a.disjoint]
-    for name in ESTIMATORS:
+    for name in (*ESTIMATORS, "harmonise", "paired"):
         found |= _rmse(f"rmse_{name}", [a for a in small if a.estimator == name and a.reliable])
+    found |= _rmse("rmse_plain_all", [a for a in small if a.estimator == "plain"])
     found |= _rmse("rmse_floor", [a for a in small if a.estimator == "exact"])
     found |= _rmse("rmse_floor_swapped", [a for a in small if a.estimator == "swapped"])
-    best = min(("weighting", "robust"), key=lambda name: found.get(f"rmse_{name}", np.inf))
-    large = [a for a in answers if a.large and not a.disjoint and a.estimator == best and a.reliable]
+    large = [a for a in answers if a.large and not a.disjoint and a.estimator == BEST and a.reliable]
     found |= _rmse("rmse_best_large", large)
-    mine = [a for a in small if a.estimator == best]
+    mine = [a for a in small if a.estimator == BEST]
     answered = [a for a in mine if a.reliable]
     found["answered_share"] = len(answered) / len(mine)
     if answered:
@@ -172,7 +216,7 @@ def figures(answers: Sequence[Answer]) -> dict[str, float]:
     pure = [a for a in answered if a.kind in PURE]
     if pure:
         found["dominant_right"] = float(np.mean([np.argmax(np.abs(a.phi)) == PURE[a.kind] for a in pure]))
-    apart = [a for a in answers if a.disjoint and a.estimator == best]
+    apart = [a for a in answers if a.disjoint and a.estimator == BEST]
     found["unreliable_recall"] = float(np.mean([not a.reliable for a in apart]))
     return found
 
@@ -218,7 +262,8 @@ def table(answers: Sequence[Answer]) -> list[dict[str, Any]]:
 
 def _notes(pool: Pool, size: Size) -> list[str]:
     return [
-        f"Pool {size.pool.seed} of {len(pool)} patients; {size.seeds} draws of each shift and size; φ in Dice points, "
+        f"Pool {size.pool.seed} of {len(pool)} patients; {size.small} draws of each shift at {SMALL[0]} + {SMALL[1]} "
+        f"patients ({size.harmonised} for harmonise), {size.large} at {LARGE[0]} + {LARGE[1]}; φ in Dice points, "
         "positive where the mechanism cost performance.",
         "The floors see exact density ratios or swapped mechanisms, which no estimator can.",
     ]

@@ -4,7 +4,8 @@ All settings of an examination and of a reading are drawn from normal distributi
 density ratios are known too. What is drawn from a pool is in `shift_truth`.
 
 - Acquisition: settings of an examination are normal about the scanner's, see `SCANNERS`. "a" and "b" overlap as two
-  hospitals' scanners do that differ by about one standard deviation of what happens within each; "c" is another world.
+  hospitals' scanners do that differ by one and a half standard deviations of what happens within each; "c" is another
+  world.
 - Annotation: habits of a reading are normal about the rater's, see `READERS`; the same for "a", "b" and "c". Jitter of
   the boundary and missed lesions come on top, as in every phantom rater.
 
@@ -32,6 +33,7 @@ from slicerxai import runtime
 from slicerxai.data.case import Case
 from slicerxai.data.files import replaced_bytes, replaced_text
 from slicerxai.data.io import write_volume
+from slicerxai.data.lesions import label_components
 from slicerxai.data.metrics import dice, lesion_scores
 from slicerxai.data.phantom.centres import AcquisitionStyle
 from slicerxai.data.phantom.parameters import Population
@@ -81,20 +83,20 @@ def _reader(offset_mm: float, missed_mm3: float, missed_contrast: float, invente
     return Spread((offset_mm, *(math.log(value) for value in (missed_mm3, missed_contrast, invented))), HABIT_SD)
 
 
-SETTING_SD: Final = (0.28, 0.04, 0.25, 0.35, 0.40, 0.40)
-HABIT_SD: Final = (0.45, 0.70, 0.35, 0.50)
+SETTING_SD: Final = (0.12, 0.03, 0.10, 0.20, 0.30, 0.35)
+HABIT_SD: Final = (0.35, 0.50, 0.25, 0.40)
 SCANNERS: Final = {
     "a": _scanner(gamma=1.10, fluid=0.03, in_plane=1.0, thickness=1.6, noise=0.040, bias=0.050),
-    "b": _scanner(gamma=0.89, fluid=0.03, in_plane=1.0, thickness=1.85, noise=0.050, bias=0.055),
+    "b": _scanner(gamma=1.00, fluid=0.03, in_plane=1.0, thickness=1.9, noise=0.052, bias=0.050),
     "c": _scanner(gamma=0.35, fluid=0.25, in_plane=2.5, thickness=6.0, noise=0.16, bias=0.12),
 }
-"""Site "b" has less contrast, more noise and thicker slices: 1.05 standard deviations from "a"; "c" is over 6 away."""
+"""Site "b" has less contrast, more noise and thicker slices: 1.46 standard deviations from "a"; "c" is over 15 away."""
 READERS: Final = {
-    "a": _reader(offset_mm=0.15, missed_mm3=12, missed_contrast=0.090, invented=0.8),
-    "b": _reader(offset_mm=-0.20, missed_mm3=18, missed_contrast=0.105, invented=0.8),
+    "a": _reader(offset_mm=0.25, missed_mm3=12, missed_contrast=0.090, invented=0.8),
+    "b": _reader(offset_mm=-0.15, missed_mm3=17, missed_contrast=0.1035, invented=0.8),
     "c": _reader(offset_mm=2.2, missed_mm3=60, missed_contrast=0.30, invented=2.5),
 }
-"""Reader "b" draws tighter and misses more: 1.07 standard deviations from "a"; "c" is over 5 away."""
+"""Reader "b" draws tighter and misses more: 1.45 standard deviations from "a"; "c" is over 8 away."""
 JITTER_MM: Final = 0.35
 POPULATION: Final = Population(age_mean=44, age_sd=11, load_median_ml=8, load_spread=1.0)
 
@@ -324,8 +326,9 @@ def measure(
 ) -> dict[str, Any]:
     """Features and metrics of one patient in every environment, as plain values."""
     burden = float(np.count_nonzero(panel.array)) * panel.voxel_volume / 1000
+    lesions = label_components(np.asarray(panel.array) != 0)[1]
     row: dict[str, Any] = {
-        "population": features.population_features({"age": truth.age, "sex": truth.sex}, burden),
+        "population": features.population_features({"age": truth.age, "sex": truth.sex}, burden, lesions),
         "true_load_ml": truth.load_ml,
         "scans": {},
         "readings": {},
@@ -347,7 +350,7 @@ def measure(
             row["pairs"][scanner + reader] = {
                 "metric": score(found.labelmap, reading.mask),
                 "style": features.style_features(examination.image, reading.mask),
-                "agreement": features.agreement_features(reading.mask, found),
+                "agreement": features.agreement_features(reading.mask, found.labelmap),
             }
     return row
 

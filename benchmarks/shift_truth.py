@@ -5,7 +5,8 @@ read off it, because every patient was scanned by every scanner and drawn by eve
 
 - Population S: a hospital's patients are the pool's, chosen with odds exp(tilt · (z(age), z(ln burden))); z is
   standardised over the pool. The burden is the volume of the consensus of a fixed panel.
-- Drawing is with replacement: the pool is the population, and its mean is the truth.
+- Drawing is with replacement: the pool is the population, and its mean is the truth. Every draw counts as a patient of
+  its own, as independent draws from a population are.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ SHIFTS: Final = {
     "acquisition": Site(scanner="b"),
     "annotation": Site(reader="b"),
     "both": Site(scanner="b", reader="b"),
-    "population": Site(tilt=(0.3, -0.8)),
+    "population": Site(tilt=(0.4, -1.2)),
     "disjoint acquisition": Site(scanner="c"),
     "disjoint annotation": Site(reader="c"),
     "disjoint population": Site(burden=(-math.inf, -1.0)),
@@ -167,7 +168,7 @@ class Draw:
     rows: NDArray[np.int_]
 
 
-GROUPS: Final = {"S": ("population",), "X": ("acquisition", "prediction"), "Y": ("style",)}
+GROUPS: Final = {"S": ("population",), "X": ("acquisition", "prediction"), "Y": ("style", "reference")}
 """Groups of features of each variable of the mechanism graph."""
 
 
@@ -189,14 +190,16 @@ def draw(
         rows.append(np.column_stack([patients, np.full(size, place[0]), np.full(size, place[1])]))
     every = np.concatenate(rows)
     return Draw(
-        pair=Pair(*(_samples(pool, part, groups, metric) for part in rows)),
+        pair=Pair(*(_samples(pool, part, name, groups, metric) for part, name in zip(rows, "st", strict=True))),
         swapped=_swapped(pool, every, source, target, metric),
         log_ratio=_log_ratio(pool, every, source, target),
         rows=every,
     )
 
 
-def _samples(pool: Pool, rows: NDArray[np.int_], groups: Mapping[str, Sequence[str]], metric: str) -> Samples:
+def _samples(
+    pool: Pool, rows: NDArray[np.int_], prefix: str, groups: Mapping[str, Sequence[str]], metric: str
+) -> Samples:
     patient, scanner, reader = rows.T
 
     def group(name: str) -> Array:
@@ -209,7 +212,7 @@ def _samples(pool: Pool, rows: NDArray[np.int_], groups: Mapping[str, Sequence[s
         return pool.pairs[name][patient, scanner, reader]
 
     variables = {key: np.concatenate([group(name) for name in names], axis=1) for key, names in groups.items()}
-    subjects = np.array([f"{number:04d}" for number in pool.numbers[patient]])
+    subjects = np.array([f"{prefix}{n:04d}" for n in range(len(rows))])
     return Samples(variables, pool.metrics[metric][patient, scanner, reader], subjects)
 
 

@@ -44,7 +44,9 @@ SHADING_MM = 15.0
 """Standard deviation of the smoothing that leaves shading alone, mm."""
 
 
-def population_features(metadata: Mapping[str, str | float], burden_ml: float | None) -> Features:
+def population_features(
+    metadata: Mapping[str, str | float], burden_ml: float | None, lesions: int | None = None
+) -> Features:
     """Who the patient is.
 
     Args:
@@ -53,9 +55,11 @@ def population_features(metadata: Mapping[str, str | float], burden_ml: float | 
             the consensus of one panel that read every case; None where there is no such measurement. A mask of the
             environment's own rater, or the model's own prediction, is none: it carries the annotation or the
             acquisition into the population.
+        lesions: how many lesions that measurement counts; at the same burden, many small ones lower Dice.
 
     Returns:
-        "age" in years, "female" 0 or 1, "log_burden" as ln(ml + 0.05); only what is known.
+        "age" in years, "female" 0 or 1, "log_burden" as ln(ml + 0.05), "log_lesions" as ln(1 + count); only what is
+        known.
     """
     found: Features = {}
     if "age" in metadata:
@@ -64,6 +68,8 @@ def population_features(metadata: Mapping[str, str | float], burden_ml: float | 
         found["female"] = float(str(metadata["sex"]).strip().lower().startswith("f"))
     if burden_ml is not None:
         found["log_burden"] = math.log(burden_ml + LOAD_FLOOR_ML)
+    if lesions is not None:
+        found["log_lesions"] = math.log1p(lesions)
     return found
 
 

@@ -10,6 +10,8 @@ from slicerxai.shift.outcome import Outcome
 SEPARATE_AUC, SEPARABLE_AUC = 0.98, 0.9
 FEW_CASES, SOME_CASES = 4.0, 8.0
 LARGE_REMAINDER = 0.5
+RELEVANT = 0.1
+"""A drop of more than this share of the source's performance matters."""
 EXACT = 1e-9
 
 
@@ -87,13 +89,19 @@ def _null(j: Outcome) -> Finding:
     if found:
         reason = f"A shift beyond chance was seen in: {', '.join(found)}."
         return Finding("shift beyond chance", least, 0.05, "reliable", reason)
+    relevant = RELEVANT * abs(float(j.values[0]))
+    low, high = (float(end) for end in j.drop_interval)
+    if max(abs(low), abs(high)) <= relevant:
+        reason = f"No mechanism differs beyond chance, and the drop is small: between {low:+.3f} and {high:+.3f}."
+        return Finding("shift beyond chance", least, 0.05, "caution", reason)
     return Finding(
         "shift beyond chance",
         least,
         0.05,
-        "caution",
-        "No mechanism differs between the sites by more than two random halves of one site would; nothing is "
-        "attributed. What would help: more cases, or features that show the suspected difference.",
+        "unreliable",
+        f"Cannot be answered from these data, because no mechanism differs between the sites by more than two random "
+        f"halves of one site would, while the drop may lie anywhere between {low:+.3f} and {high:+.3f}. What would "
+        f"help: more cases, or features that show the suspected difference.",
     )
 
 
