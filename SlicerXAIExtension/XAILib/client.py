@@ -13,6 +13,7 @@ import requests
 
 from .answers import NOT_OURS, Answer, checked, of_exception
 from .catalogue import Catalogue, catalogue_of
+from .cohorts import Cohort, Cohorts, cohort_of, cohorts_of
 from .errors import ServerError, Stopped
 from .job import Job, job_of
 from .result import Result
@@ -79,6 +80,37 @@ class Client:
         if not isinstance(objects, dict):
             raise self._not_understood()
         return tuple(sorted(str(name) for name in objects))
+
+    def cohorts(self, stop: Event | None = None) -> Cohorts:
+        """The cohorts of the server."""
+        try:
+            return cohorts_of(self._ask("GET", "/explain/cohorts", stop=stop, transfer=True).json())
+        except ValueError:
+            raise self._not_understood() from None
+
+    def cohort(self, name: str, stop: Event | None = None) -> Cohort:
+        """The cases of a cohort."""
+        try:
+            return cohort_of(self._ask("GET", f"/explain/cohorts/{_quoted(name)}", stop=stop, transfer=True).json())
+        except ValueError:
+            raise self._not_understood() from None
+
+    def case(
+        self,
+        cohort: str,
+        case: str,
+        modality: str,
+        raters: Sequence[str],
+        stop: Event | None = None,
+        progress: OnProgress | None = None,
+    ) -> Result:
+        """One image and some masks of a case of a cohort.
+
+        `parameters["images"]` and `parameters["masks"]` of the result name the part of each modality and rater.
+        """
+        query = urllib.parse.urlencode([("modality", modality), *(("rater", rater) for rater in raters)])
+        route = f"/explain/cohorts/{_quoted(cohort)}/cases/{_quoted(case)}?{query}"
+        return self._parts(route, stop, progress, "case")
 
     def upload(self, paths: Sequence[Path], stop: Event | None = None, progress: OnProgress | None = None) -> str:
         """Send images as a session and return its id.
@@ -162,16 +194,8 @@ class Client:
 
     def result(self, identifier: str, stop: Event | None = None, progress: OnProgress | None = None) -> Result:
         """Fetch the result of a job that is done, every part of it verified."""
-        received = _Received()
-
-        def watch() -> None:
-            if progress is not None and received.total:
-                share = min(1.0, received.size / received.total)
-                progress(share, f"Fetching the result ({_megabytes(received.total)})", None)
-
         route = f"/explain/jobs/{_quoted(identifier)}/result"
-        answer = self._ask("GET", route, stop=stop, transfer=True, watch=watch, received=received)
-        return Result.parse(answer.body, answer.headers.get("Content-Type", ""), job=identifier)
+        return self._parts(route, stop, progress, "result", identifier)
 
     def report(self, identifier: str, stop: Event | None = None) -> str:
         """The result of a job as one HTML page."""
@@ -179,6 +203,18 @@ class Client:
         if "html" not in answer.headers.get("Content-Type", ""):
             raise self._not_understood()
         return answer.body.decode("utf-8", errors="replace")
+
+    def _parts(self, route: str, stop: Event | None, progress: OnProgress | None, what: str, job: str = "") -> Result:
+        """A multipart answer, every part of it verified."""
+        received = _Received()
+
+        def watch() -> None:
+            if progress is not None and received.total:
+                share = min(1.0, received.size / received.total)
+                progress(share, f"Fetching the {what} ({_megabytes(received.total)})", None)
+
+        answer = self._ask("GET", route, stop=stop, transfer=True, watch=watch, received=received)
+        return Result.parse(answer.body, answer.headers.get("Content-Type", ""), job=job)
 
     def _ask(
         self,

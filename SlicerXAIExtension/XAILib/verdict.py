@@ -23,11 +23,17 @@ def verdict_text(document: Mapping[str, Any]) -> str:
     return "\n".join([f"{_name(document).capitalize()}. {_meaning(document)}", *_reasons(document), *_flags(document)])
 
 
-def verdict_html(document: Mapping[str, Any]) -> str:
-    """The same for a label."""
+def verdict_html(document: Mapping[str, Any], words: Mapping[str, str] = WORDS, flags: bool = True) -> str:
+    """The same for a label.
+
+    Args:
+        words: what each verdict means.
+        flags: whether the flags are told here.
+    """
     name = _name(document)
-    lines = [f'<b><span style="color: {COLOURS[name]}">{name.capitalize()}</span></b> – {escape(_meaning(document))}']
-    lines += [escape(line) for line in (*_reasons(document), *_flags(document))]
+    meaning = _meaning(document, words)
+    lines = [f'<b><span style="color: {COLOURS[name]}">{name.capitalize()}</span></b> – {escape(meaning)}']
+    lines += [escape(line) for line in (*_reasons(document), *(_flags(document) if flags else ()))]
     return "<br>".join(lines)
 
 
@@ -54,8 +60,8 @@ def _name(document: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) and name in COLOURS else "unreliable"
 
 
-def _meaning(document: Mapping[str, Any]) -> str:
-    return WORDS[_name(document)] if document.get("checks") else NO_CHECKS
+def _meaning(document: Mapping[str, Any], words: Mapping[str, str] = WORDS) -> str:
+    return words[_name(document)] if document.get("checks") else NO_CHECKS
 
 
 def _reasons(document: Mapping[str, Any]) -> list[str]:

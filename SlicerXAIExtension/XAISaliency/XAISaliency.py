@@ -10,11 +10,12 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-# Installed, XAILib lies beside this file, which Slicer's module path covers. In a source tree it is one folder up.
+# Installed, XAILib and XAIPanels lie beside this file, which Slicer's module path covers. In a source tree they are one
+# folder up.
 if not (Path(__file__).parent / "XAILib").is_dir() and str(Path(__file__).parents[1]) not in sys.path:
     sys.path.append(str(Path(__file__).parents[1]))
 
-from XAISaliencyLib.words import RESEARCH_USE
+from XAIPanels.words import RESEARCH_USE
 
 HELP = f"""
 Asks an explanation server for the lesions that a model predicts in an image, for the voxels that made it decide so, and

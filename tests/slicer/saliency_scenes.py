@@ -152,7 +152,7 @@ def parse(body: bytes, content_type: str) -> Any:
 def add_volume(scene: Any, array: np.ndarray, affine: np.ndarray, name: str = "FLAIR") -> Any:
     """A volume node, as if loaded from a file."""
     import slicer
-    from XAISaliencyLib.volumes import make_volume
+    from XAIPanels.volumes import make_volume
 
     node = make_volume(array, affine)
     node.SetName(name)
@@ -165,7 +165,7 @@ def add_volume(scene: Any, array: np.ndarray, affine: np.ndarray, name: str = "F
 def add_transform(scene: Any, matrix: np.ndarray) -> Any:
     """A linear transform node."""
     import slicer
-    from XAISaliencyLib.volumes import to_matrix
+    from XAIPanels.volumes import to_matrix
 
     node = scene.AddNode(slicer.vtkMRMLLinearTransformNode())
     node.SetMatrixTransformToParent(to_matrix(matrix))
@@ -182,7 +182,7 @@ def segment(segmentation: Any, segment_id: str) -> tuple[np.ndarray, np.ndarray]
     import slicer
     import vtk
     from vtk.util.numpy_support import vtk_to_numpy
-    from XAISaliencyLib.volumes import from_matrix
+    from XAIPanels.volumes import from_matrix
 
     image = slicer.vtkOrientedImageData()
     assert segmentation.GetBinaryLabelmapRepresentation(segment_id, image)

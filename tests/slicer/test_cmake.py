@@ -154,8 +154,8 @@ sys.path.insert(0, double)
 import slicer_double
 slicer_double.install()
 sys.path.append(installed)  # as Slicer does for every folder of modules
-import XAISaliency, XAILib, XAISaliencyLib.widget
-for module in (XAISaliency, XAILib, XAISaliencyLib):
+import XAISaliency, XAIShift, XAILib, XAIPanels, XAISaliencyLib.widget, XAIShiftLib.widget
+for module in (XAISaliency, XAIShift, XAILib, XAIPanels, XAISaliencyLib, XAIShiftLib):
     assert Path(module.__file__).is_relative_to(installed), module.__file__
 print("found")
 """

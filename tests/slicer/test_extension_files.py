@@ -19,7 +19,7 @@ FILES = sorted(EXTENSION.rglob("*.py"))
 NAMES = [path.relative_to(EXTENSION).as_posix() for path in FILES]
 every_file = pytest.mark.parametrize("path", FILES, ids=NAMES)
 
-OWN = {path.stem if path.is_file() else path.name for path in EXTENSION.glob("*/*")} | {"XAILib"}
+OWN = {path.stem if path.is_file() else path.name for path in EXTENSION.glob("*/*")} | {"XAILib", "XAIPanels"}
 QT = {"qt", "ctk"}
 SLICER = QT | {"slicer"}
 HTTP = {"requests", "urllib3"}

@@ -68,7 +68,7 @@ def test_landmark(name: str, transform: str, slicer_app: Any, logic: Any, tmp_pa
 
     result = logic.result(node)
     limit = half_voxel(world)
-    from XAISaliencyLib.volumes import affine_of, array_of
+    from XAIPanels.volumes import affine_of, array_of
 
     saliency = array_of(result.saliency)
     assert result.saliency.GetParentTransformNode() is None
@@ -157,8 +157,8 @@ def test_same_as_the_command_line(
     """A real result in the scene equals the command line's folder: bit for bit on its grid, and on another one."""
     import slicer
     from XAILib.geometry import resample
+    from XAIPanels.volumes import affine_of, array_of
     from XAISaliencyLib.prepared import prepare
-    from XAISaliencyLib.volumes import affine_of, array_of
 
     given = read_volume(oblique_scan)
     volume = add_volume(slicer.mrmlScene, given.array, given.affine)

@@ -37,7 +37,7 @@ def shown(slicer_app: Any) -> Any:
 
 
 def volume_array(volume: Any) -> np.ndarray:
-    from XAISaliencyLib.volumes import array_of
+    from XAIPanels.volumes import array_of
 
     return array_of(volume)
 
@@ -81,7 +81,7 @@ def shown_values(application: Any) -> np.ndarray:
     """The map's values in the three slice views, top row first, from the volume by its affine: an own calculation."""
     import slicer
     from scipy.ndimage import map_coordinates
-    from XAISaliencyLib.volumes import affine_of, array_of, from_matrix
+    from XAIPanels.volumes import affine_of, array_of, from_matrix
 
     (volume,) = [
         node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if "saliency" in node.GetName()

@@ -109,7 +109,7 @@ def one_slice(_volume: Any) -> Any:
 
 
 def not_finite(volume: Any) -> Any:
-    from XAISaliencyLib.volumes import array_of
+    from XAIPanels.volumes import array_of
 
     array_of(volume)[3, 4, 5] = np.nan
     return volume
@@ -156,7 +156,7 @@ def bent(volume: Any) -> Any:
     ],
 )
 def test_refused_in_words(make: Any, words: str, logic: Any, volume: Any, tmp_path: Path) -> None:
-    from XAISaliencyLib.errors import ExportError
+    from XAIPanels.errors import ExportError
 
     with pytest.raises(ExportError, match=words):
         export(logic, make(volume), tmp_path)
@@ -164,7 +164,7 @@ def test_refused_in_words(make: Any, words: str, logic: Any, volume: Any, tmp_pa
 
 
 def test_folder_missing(logic: Any, volume: Any, tmp_path: Path) -> None:
-    from XAISaliencyLib.errors import ExportError
+    from XAIPanels.errors import ExportError
 
     with pytest.raises(ExportError, match="cannot be written"):
         export(logic, volume, tmp_path / "missing")

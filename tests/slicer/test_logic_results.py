@@ -72,7 +72,7 @@ def test_load_one_lesion(logic: Any, volume: Any) -> None:
 
 
 def test_server_study_brings_its_image(logic: Any, scene: Any) -> None:
-    from XAISaliencyLib.volumes import affine_of, array_of
+    from XAIPanels.volumes import affine_of, array_of
 
     before = node_ids(scene)
     node = logic.load(prepared(whole()))
@@ -164,7 +164,7 @@ def encoded(array: np.ndarray) -> bytes:
 )
 def test_unusable_result_is_refused_in_words(fault: str, words: str) -> None:
     from XAILib.errors import ServerError
-    from XAISaliencyLib.errors import LoadError
+    from XAIPanels.errors import LoadError
     from XAISaliencyLib.prepared import prepare
 
     with pytest.raises((LoadError, ServerError), match=words):
@@ -294,7 +294,7 @@ def test_close_removes_every_observer(slicer_app: Any, volume: Any, scene: Any) 
 @pytest.mark.parametrize("kind", ["mrb", "folder"])
 def test_saved_scene(logic: Any, volume: Any, scene: Any, slicer_app: Any, tmp_path: Path, kind: str) -> None:
     """Everything comes back: document, lesions, voxels, threshold, what is shown, and the very same pictures."""
-    from XAISaliencyLib.volumes import affine_of, array_of
+    from XAIPanels.volumes import affine_of, array_of
 
     node = logic.load(prepared(one_lesion()), volume)
     logic.show(node)

@@ -7,17 +7,19 @@ from html import escape
 from typing import Any
 
 import qt
+from XAIPanels.job_state import JobState
+from XAIPanels.words import number_range
 
 from .logic import SaliencyLogic
-from .server_section import BAD, GOOD, Server
-from .words import VARIANT_HINTS, VARIANTS, coloured, number_range, time_left, variant
+from .server import SaliencyServer
+from .words import VARIANT_HINTS, VARIANTS, variant
 
 DEFAULT_VARIANT = "lrp"
 STEPS = (2, 512)
 WINDOW = (1.0, 100.0)
 
 
-class ExplainSection:
+class ExplainSection(JobState):
     """Shows a job; it does not know how jobs are made.
 
     Args:
@@ -25,7 +27,7 @@ class ExplainSection:
     """
 
     def __init__(self, ui: Any, logic: SaliencyLogic, run: Callable[[], None], cancel: Callable[[], None]) -> None:
-        self.ui = ui
+        super().__init__(ui, "Not explained")
         self._logic = logic
         self._offer(list(VARIANTS))
         ui.methodCombo.connect("currentIndexChanged(int)", self._chosen)
@@ -33,8 +35,6 @@ class ExplainSection:
         ui.windowSpin.connect("valueChanged(double)", self._chosen)
         ui.runButton.connect("clicked()", run)
         ui.cancelButton.connect("clicked()", cancel)
-        ui.progressBar.visible = False
-        self.say("")
         self._show_fields()
 
     @property
@@ -48,9 +48,9 @@ class ExplainSection:
             chosen["window"] = float(self.ui.windowSpin.value)
         return chosen
 
-    def fill(self, server: Server | None) -> None:
+    def fill(self, server: SaliencyServer | None) -> None:
         """Offer what the server's schema offers."""
-        method = server.method if server else None
+        method = server.saliency if server else None
         if method is None:
             return
         names = method.parameters.get("properties", {}).get("method", {}).get("enum")
@@ -99,33 +99,9 @@ class ExplainSection:
         self.ui.hintLabel.visible = bool(reason) and not running
         self.ui.hintLabel.text = escape(reason)
 
-    def progress(self, fraction: float, message: str, eta: float | None) -> None:
-        """Show how far the job is."""
-        self.ui.progressBar.visible = self.ui.jobState.visible = True
-        self.ui.progressBar.value = round(1000 * fraction)
-        left = time_left(eta)
-        self.ui.jobState.text = escape(f"{_sentence(message)} – {left}" if left else _sentence(message))
-
-    def say(self, text: str) -> None:
-        """Something that is neither good nor bad."""
-        self._end(escape(text))
-
-    def succeed(self, text: str) -> None:
-        """A job has ended well."""
-        self._end(f"{coloured('Done', GOOD)}: {escape(text)}")
-
-    def fail(self, text: str) -> None:
-        """A job has ended without a result; `text` says why and what to do."""
-        self._end(f"{coloured('Not explained', BAD)}: {escape(text)}")
-
     @property
     def _variant(self) -> str:
         return str(self.ui.methodCombo.itemData(self.ui.methodCombo.currentIndex))
-
-    def _end(self, rich_text: str) -> None:
-        self.ui.progressBar.visible = False
-        self.ui.jobState.text = rich_text
-        self.ui.jobState.visible = bool(rich_text)
 
     def _offer(self, names: list[str]) -> None:
         combo = self.ui.methodCombo
@@ -148,7 +124,3 @@ class ExplainSection:
         self.ui.methodCombo.toolTip = VARIANT_HINTS.get(name, "How the relevance of each voxel is computed.")
         self.ui.stepsLabel.visible = self.ui.stepsSpin.visible = name == "integrated_gradients"
         self.ui.windowLabel.visible = self.ui.windowSpin.visible = name == "occlusion"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -11,9 +11,8 @@ import vtk
 from XAILib import nrrd
 from XAILib.geometry import resample
 from XAILib.nrrd import Volume
-
-from .errors import ExportError
-from .volumes import affine_of, array_of, from_matrix, is_orthogonal
+from XAIPanels.errors import ExportError
+from XAIPanels.volumes import affine_of, array_of, from_matrix, is_orthogonal
 
 FLOATS = ("float32", "float64")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .inputs import contains, is_map, likely_input
 from .logic import SaliencyLogic
-from .server_section import Server
+from .server import SaliencyServer
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ImageSection:
         self.ui = ui
         self._logic = logic
         self._changed = changed
-        self._server: Server | None = None
+        self._server: SaliencyServer | None = None
         ui.volumeButton.connect("toggled(bool)", self._chosen)
         ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._chosen)
         ui.studyCombo.connect("currentIndexChanged(int)", self._chosen)
@@ -84,7 +84,7 @@ class ImageSection:
         models = self._server.catalogue.models if self._server else ()
         return next((tuple(found.channels) for found in models if found.name == model), ())
 
-    def fill(self, server: Server | None) -> None:
+    def fill(self, server: SaliencyServer | None) -> None:
         """Offer what the server has; an earlier choice stays where it is still offered."""
         self._server = server
         wanted = self._logic.parameters()

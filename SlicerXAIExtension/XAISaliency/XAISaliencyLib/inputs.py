@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from XAIPanels.nodes import in_scene, nodes_of_class
+
 from .logic import SaliencyLogic
-from .nodes import in_scene, nodes_of_class
 
 LIKELY = "flair"
 

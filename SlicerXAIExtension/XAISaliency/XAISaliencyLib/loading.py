@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from XAIPanels.nodes import all_or_nothing
+from XAIPanels.volumes import make_volume
+
 from .display import add_display
-from .nodes import nodes_of_class
 from .prepared import Prepared
 from .results import ResultNode, add_result_node, title_of
 from .segments import add_segmentation
-from .volumes import make_volume
 
 
 def load(scene: Any, prepared: Prepared, source: Any, threshold: float, opacity: float) -> ResultNode:
@@ -37,19 +36,6 @@ def load(scene: Any, prepared: Prepared, source: Any, threshold: float, opacity:
             segmentation = add_segmentation(scene, prepared.labelmaps, f"{node.node.GetName()} - lesions")
         node.refer(source, saliency, colours, segmentation, own_source)
         return node
-
-
-@contextmanager
-def all_or_nothing(scene: Any) -> Iterator[None]:
-    """On any exception, remove the nodes that were added meanwhile."""
-    before = {node.GetID() for node in nodes_of_class(scene, "vtkMRMLNode")}
-    try:
-        yield
-    except BaseException:
-        for node in list(nodes_of_class(scene, "vtkMRMLNode")):
-            if node.GetID() not in before and scene.GetNodeByID(node.GetID()) is node:
-                scene.RemoveNode(node)
-        raise
 
 
 def _add_image(scene: Any, prepared: Prepared) -> Any:

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+from XAIPanels.nodes import in_scene, remove_with_parts
+from XAIPanels.views import Layers, jump_to
 
 from .display import paint
 from .export import Snapshot, snapshot
 from .lesions import Lesion
 from .loading import load as load_result
-from .nodes import in_scene, remove_with_parts
 from .parameters import Parameters, parameter_node
 from .picking import Picker, Point
 from .prepared import Prepared
 from .results import ResultNode, result_nodes
-from .views import Layers, jump_to
 
 
 class SaliencyLogic:

@@ -8,9 +8,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 from XAILib.geometry import lesion_at
+from XAIPanels.volumes import from_matrix
 
 from .prepared import LESIONS_ID
-from .volumes import from_matrix
 
 REACH_MM = 10.0
 """The server's own limit: it explains the nearest lesion within this distance."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import slicer
+from XAIPanels.nodes import singleton
 
 MODULE = "XAISaliency"
 DEFAULT_THRESHOLD = 0.15
@@ -17,20 +17,8 @@ _VOLUME, _SHOWN, _POINT = "InputVolume", "ShownResult", "ExplainedPoint"
 
 
 def parameter_node(scene: Any) -> Any:
-    """The module's one vtkMRMLScriptedModuleNode; made when it is missing.
-
-    Closing the scene keeps the node but empties it, module name included.
-    """
-    node = scene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
-    if node is None:
-        node = slicer.vtkMRMLScriptedModuleNode()
-        node.SetSingletonTag(MODULE)
-        node.SetName(MODULE)
-        node.SetAttribute("ModuleName", MODULE)
-        return scene.AddNode(node)
-    if node.GetAttribute("ModuleName") != MODULE:
-        node.SetAttribute("ModuleName", MODULE)
-    return node
+    """The module's one parameter node."""
+    return singleton(scene, MODULE)
 
 
 class Parameters:

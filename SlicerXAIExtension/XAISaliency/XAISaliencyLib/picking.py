@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+from XAIPanels.nodes import in_scene
 
-from .nodes import in_scene
 from .parameters import Parameters, parameter_node
 
 NAME = "Explained point"

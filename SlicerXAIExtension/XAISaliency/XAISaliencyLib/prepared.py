@@ -10,9 +10,9 @@ import numpy as np
 from XAILib.document import damaged
 from XAILib.nrrd import Volume, decode
 from XAILib.result import Result
+from XAIPanels.errors import LoadError
 
 from .colours import saturation
-from .errors import LoadError
 
 LESIONS_ID = "lesions"
 EXPLAINED_ID = "explained_lesion"

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import slicer
+from XAIPanels.nodes import nodes_of_class
 
 from .lesions import Lesion, lesions_of
-from .nodes import nodes_of_class
 from .parameters import DEFAULT_OPACITY, DEFAULT_THRESHOLD, read_fraction, write_fraction
 
 RESULT = "XAISaliencyResult"

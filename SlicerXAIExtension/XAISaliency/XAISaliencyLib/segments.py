@@ -7,10 +7,10 @@ from typing import Any
 
 import slicer
 from XAILib.nrrd import Volume
+from XAIPanels.volumes import image_data, make_volume, to_matrix
 
 from .colours import EXPLAINED, LESIONS, rgb
 from .prepared import EXPLAINED_ID, LESIONS_ID
-from .volumes import image_data, make_volume, to_matrix
 
 STYLES = {LESIONS_ID: ("Predicted lesions", LESIONS), EXPLAINED_ID: ("Explained lesion", EXPLAINED)}
 

@@ -9,19 +9,20 @@ from typing import Any
 import qt
 import slicer
 from XAILib.errors import ServerError, Stopped
+from XAIPanels.errors import SceneError
+from XAIPanels.reports import Reports
+from XAIPanels.server_section import ServerSection
+from XAIPanels.tasks import Task, Tasks
+from XAIPanels.words import RESEARCH_USE, duration
 
-from .errors import SceneError
 from .explain_section import ExplainSection
 from .export import Snapshot
 from .image_section import ImageSection, Source
 from .inputs import contains
 from .logic import SaliencyLogic
 from .prepared import Prepared
-from .reports import Reports
 from .result_section import ResultSection
-from .server_section import ServerSection
-from .tasks import Task, Tasks
-from .words import RESEARCH_USE, duration
+from .server import ask, found
 from .work import explain
 
 CANCELLED = "Cancelled. The server has stopped the computation; nothing was changed in the scene."
@@ -79,7 +80,7 @@ class SaliencyPanel:
         self._tasks = Tasks()
         self._job: Job | None = None
         self._sources: dict[str, Source] = {}
-        self.server = ServerSection(self.ui, self._tasks, self._server_changed)
+        self.server = ServerSection(self.ui, self._tasks, ask, found, self._server_changed)
         self.image = ImageSection(self.ui, self.logic, self.refresh)
         self.explain = ExplainSection(self.ui, self.logic, self.explain_image, self.cancel)
         self.result = ResultSection(self.ui, self.logic, self.explain_point, self.open_report, self.refresh)
@@ -260,7 +261,7 @@ class SaliencyPanel:
 
     def _server_reason(self) -> str:
         server = self.server.server
-        if server is not None and server.method is None:
+        if server is not None and server.saliency is None:
             return "This server does not offer saliency; connect to another one."
         return ""
 

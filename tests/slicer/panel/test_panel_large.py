@@ -56,8 +56,8 @@ def sent(user: Any, result: Any, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The panel is connected to a server that answers at once; the files that it was sent."""
     from XAILib.catalogue import Catalogue, Method, Model
     from XAILib.client import Client
+    from XAIPanels.server_section import Server
     from XAISaliencyLib import work
-    from XAISaliencyLib.server_section import Server
 
     found: list[Path] = []
 
@@ -74,7 +74,7 @@ def sent(user: Any, result: Any, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_a_loaded_volume(user: Any, sent: list[Path], brain: np.ndarray) -> None:
-    from XAISaliencyLib.volumes import array_of
+    from XAIPanels.volumes import array_of
 
     user.loads(brain, AFFINE)
     node = user.explains()
@@ -87,7 +87,7 @@ def test_a_loaded_volume(user: Any, sent: list[Path], brain: np.ndarray) -> None
 
 
 def test_a_study_brings_its_image(user: Any, sent: list[Any], brain: np.ndarray) -> None:
-    from XAISaliencyLib.volumes import array_of
+    from XAIPanels.volumes import array_of
 
     user.click(user.ui.studyButton)
     node = user.explains()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from XAISaliencyLib import words
+from XAIPanels import words
+from XAISaliencyLib import words as saliency_words
 
 
 @pytest.mark.parametrize(
@@ -29,8 +30,8 @@ def test_time_left(seconds: float | None, text: str) -> None:
 
 
 def test_a_variant_of_a_newer_server_is_shown_by_its_name() -> None:
-    assert words.variant("lrp") == "Layer-wise relevance"
-    assert words.variant("smooth_grad") == "smooth grad"
+    assert saliency_words.variant("lrp") == "Layer-wise relevance"
+    assert saliency_words.variant("smooth_grad") == "smooth grad"
 
 
 def test_ranges_come_from_the_schema_where_it_has_them() -> None:
@@ -45,7 +46,7 @@ def test_coloured_words_cannot_carry_markup() -> None:
 
 
 def test_legend_says_in_words_what_each_colour_means() -> None:
-    text = words.legend(("#000001", "#000002"), ("#000003",), "#000004", "#000005")
+    text = saliency_words.legend(("#000001", "#000002"), ("#000003",), "#000004", "#000005")
     for word in ("against", "for a lesion", "predicted lesion", "explained lesion"):
         assert word in text
     assert text.index("#000002") < text.index("#000001") < text.index("#000003")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import slicer
 
 
 def nodes_of_class(scene: Any, name: str) -> Iterator[Any]:
@@ -29,3 +32,33 @@ def remove_with_parts(scene: Any, node: Any) -> None:
     for part in parts:
         if in_scene(scene, part):
             scene.RemoveNode(part)
+
+
+@contextmanager
+def all_or_nothing(scene: Any) -> Iterator[None]:
+    """On any exception, remove the nodes that were added meanwhile."""
+    before = {node.GetID() for node in nodes_of_class(scene, "vtkMRMLNode")}
+    try:
+        yield
+    except BaseException:
+        for node in list(nodes_of_class(scene, "vtkMRMLNode")):
+            if node.GetID() not in before and scene.GetNodeByID(node.GetID()) is node:
+                scene.RemoveNode(node)
+        raise
+
+
+def singleton(scene: Any, module: str) -> Any:
+    """The module's one vtkMRMLScriptedModuleNode; made when it is missing.
+
+    Closing the scene keeps the node but empties it, module name included.
+    """
+    node = scene.GetSingletonNode(module, "vtkMRMLScriptedModuleNode")
+    if node is None:
+        node = slicer.vtkMRMLScriptedModuleNode()
+        node.SetSingletonTag(module)
+        node.SetName(module)
+        node.SetAttribute("ModuleName", module)
+        return scene.AddNode(node)
+    if node.GetAttribute("ModuleName") != module:
+        node.SetAttribute("ModuleName", module)
+    return node

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from threading import Event
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import qt
 import slicer
@@ -15,41 +15,53 @@ from XAILib.client import Client
 from XAILib.errors import ServerError
 
 from .tasks import Task, Tasks
-from .words import METHOD, coloured
+from .words import BAD, GOOD, coloured
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-SETTING = "XAISaliency/serverUrl"
-GOOD, BAD = "#2e8b57", "#d64545"
+SETTING = "ExplainableAI/serverUrl"
+"""The panels share the address."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that has answered."""
+    """A server that has answered; each panel's own subclass knows what else that panel asked."""
 
     client: Client
     catalogue: Catalogue
-    studies: tuple[str, ...]
 
-    @property
-    def method(self) -> Method | None:
-        """The one that this panel asks for; None where the server lacks it."""
-        return next((method for method in self.catalogue.methods if method.name == METHOD), None)
+    def method(self, name: str) -> Method | None:
+        """A method of this server; None where it lacks it."""
+        return next((method for method in self.catalogue.methods if method.name == name), None)
 
 
-class ServerSection:
+S = TypeVar("S", bound=Server)
+
+
+class ServerSection(Generic[S]):
     """Connects in the background.
 
     Args:
+        ask: called in a thread as `ask(client, stop)` for what the panel needs to know of a server.
+        found: says in words what such a server has.
         changed: called whenever the connection came, went or failed.
 
     Attributes:
         server: the connected one, or None.
     """
 
-    def __init__(self, ui: Any, tasks: Tasks, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        tasks: Tasks,
+        ask: Callable[[Client, Event], S],
+        found: Callable[[S], str],
+        changed: Callable[[], None],
+    ) -> None:
         self.ui = ui
-        self.server: Server | None = None
+        self.server: S | None = None
         self._tasks = tasks
+        self._ask = ask
+        self._found = found
         self._changed = changed
         self._task: Task | None = None
         self._then: Callable[[], None] | None = None
@@ -92,7 +104,7 @@ class ServerSection:
             self._failed(error)
             return
         self._say(f"Connecting to {self.url} …")
-        self._task = self._tasks.start(lambda stop, progress: _ask(client, stop), self._connected, self._failed)
+        self._task = self._tasks.start(lambda stop, progress: self._ask(client, stop), self._connected, self._failed)
         self._changed()
 
     def lost(self, error: ServerError) -> None:
@@ -126,15 +138,14 @@ class ServerSection:
         self._say("Not connected.")
         self._changed()
 
-    def _connected(self, server: Server) -> None:
+    def _connected(self, server: S) -> None:
         self._task = None
         self.server = server
         qt.QSettings().setValue(SETTING, self.url)
         self.ui.serverSection.text = f"Server – connected to {self.url.split('://')[-1]}"
         self.ui.serverSection.collapsed = True
-        models, studies = len(server.catalogue.models), len(server.studies)
-        found = f"{models} model{'s' * (models != 1)}, {studies} stud{'y' if studies == 1 else 'ies'}"
-        self.ui.serverState.text = f"{coloured('Connected', GOOD)} (version {server.catalogue.version}): {found}."
+        known = f"{coloured('Connected', GOOD)} (version {escape(server.catalogue.version)})"
+        self.ui.serverState.text = f"{known}: {escape(self._found(server))}."
         then = self._then
         self.forget_plans()
         self._changed()
@@ -161,7 +172,3 @@ class ServerSection:
     def _say(self, text: str) -> None:
         self.ui.serverSection.text = "Server"
         self.ui.serverState.text = escape(text)
-
-
-def _ask(client: Client, stop: Event) -> Server:
-    return Server(client, client.catalogue(stop), client.studies(stop))

@@ -1,0 +1,1 @@
+"""What the Slicer modules share beside XAILib: the parts that need Slicer or Qt."""
