@@ -54,8 +54,7 @@ def matrices(rows: Sequence[Row], parts: Sequence[str] = ("acquisition", "annota
     figure = Figure((side * len(parts) + 0.6, side + 0.75), layout="constrained")
     axes = figure.subplots(1, len(parts), squeeze=False)[0]
     performance = _performance(rows, names)
-    colours = mpl.colormaps["RdBu_r"].copy()
-    colours.set_bad("#e6e6e6")
+    colours = mpl.colormaps["RdBu_r"].with_extremes(bad="#e6e6e6")
     scale = Normalize(-largest, largest)
     for axis, name in zip(axes, parts, strict=True):
         low, high = (_grid(rows, name, names, end) for end in ("low", "high"))

@@ -22,7 +22,7 @@ FORMAT: Final = "slicerxai shift experiment 1"
 DESCRIPTION: Final = "experiment.json"
 LOG: Final = "log.txt"
 PARTS: Final = ("models", "pairs", "truth", "scores", "figures")
-OWN: Final = (*PARTS, LOG, ".lock")
+OWN: Final = (*PARTS, LOG)
 """What may be there before the description is."""
 
 
@@ -86,7 +86,6 @@ class ExperimentFolder:
         Metrics, analyses and options of the attribution may change: the models stay and the pairs are attributed anew.
 
         Raises:
-            InputError: the folder holds other content.
             ConflictError: the models of the folder were begun on other data or otherwise; says what differs.
         """
         if (self.path / DESCRIPTION).exists():
@@ -95,21 +94,25 @@ class ExperimentFolder:
             if differ:
                 msg = f"{self.path} was begun with other {', '.join(differ)}; give another folder, or empty this one"
                 raise ConflictError(msg)
-        else:
-            foreign = [entry.name for entry in self.path.iterdir() if entry.name not in OWN]
-            if foreign:
-                msg = f"{self.path} holds other content ({', '.join(sorted(foreign)[:5])}); give a new or empty folder"
-                raise InputError(msg)
         content = {"format": FORMAT, "version": __version__, "digest": identity.digest} | asdict(identity)
         replaced_text(self.path / DESCRIPTION, json.dumps(content, indent=1) + "\n")
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other runs out, and remove what a killed one left half-written. Raises `ConflictError` when in use."""
+        """Keep other runs out, and remove what a killed one left half-written.
+
+        Raises:
+            InputError: a file, or a folder with other content.
+            ConflictError: another run is at work there.
+        """
         from filelock import FileLock, Timeout
 
         if self.path.exists() and not self.path.is_dir():
             msg = f"{self.path} is a file; give a folder for the experiment"
+            raise InputError(msg)
+        foreign = [entry.name for entry in self.path.glob("[!.]*") if entry.name not in OWN]
+        if foreign and not (self.path / DESCRIPTION).exists():
+            msg = f"{self.path} holds other content ({', '.join(sorted(foreign)[:5])}); give a new or empty folder"
             raise InputError(msg)
         self.path.mkdir(parents=True, exist_ok=True)
         try:
