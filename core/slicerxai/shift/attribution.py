@@ -21,7 +21,7 @@ from slicerxai.shift.options import Options
 from slicerxai.shift.outcome import Outcome
 from slicerxai.shift.ratios import RatioModel
 from slicerxai.shift.samples import Pair
-from slicerxai.shift.shapley import shapley
+from slicerxai.shift.shapley import EXACT_LIMIT, Coalitions, coalitions
 from slicerxai.shift.verdict import checks
 
 Array = NDArray[np.float64]
@@ -45,6 +45,8 @@ def attribute(
 ) -> Attribution:
     """Attribute the drop from source to target to the mechanisms of a graph.
 
+    Shapley values are exact up to `EXACT_LIMIT` mechanisms and sampled beyond, by weighting alone.
+
     Args:
         swapped: the observed exchange of one mechanism (both raters' masks on every image, or images carried over to
             the other site's look); its share is then measured, not estimated.
@@ -58,6 +60,9 @@ def attribute(
     if swapped is not None and options.estimator == "plain":
         msg = "estimator 'plain' cannot use an observed exchange; accepted: robust, weighting"
         raise InputError(msg, accepted=("robust", "weighting"))
+    if len(graph) > EXACT_LIMIT and options.estimator == "robust":
+        msg = f"estimator 'robust' of {len(graph)} mechanisms; beyond {EXACT_LIMIT}, accepted: weighting, plain"
+        raise InputError(msg, accepted=("weighting", "plain"))
     model = _ratio_model(pair, graph, options, discriminator)
     auc = model.held_out_auc()
     evidence = _evidence(model, options, part(progress, 0.0, 0.2))
@@ -66,19 +71,21 @@ def attribute(
     plain = options.estimator == "plain"
     shown = np.array([plain or state in ("shifted", "uncertain") for state in states])
     established = np.array([plain or state == "shifted" for state in states])
-    statistic = _Statistic(game, pair, shown)
+    chosen = coalitions(len(graph), options.seed)
+    statistic = _Statistic(game, pair, shown, chosen)
     ones = np.ones((1, len(pair.metric)))
     estimate = statistic(ones)[0]
     intervals = _intervals(statistic, estimate, pair, options, part(progress, 0.2, 0.8))
     if not shown.all():
         everything = _game(model, tuple("shifted" for _ in states), options, swapped)
-        open_statistic = _Statistic(everything, pair, np.ones(len(states), bool))
+        open_statistic = _Statistic(everything, pair, np.ones(len(states), bool), chosen)
         wide = _jackknife(open_statistic, open_statistic(ones)[0], pair, options, part(progress, 0.8, 1.0))
         intervals[: len(states)][~shown] = wide[: len(states)][~shown]
     intervals = _with_zero(intervals, ~established)
     n = len(graph)
-    overlap = game.overlap()
-    relevant = np.unique(np.arange(2**n) & statistic.mask)
+    overlap = game.overlap(statistic.moving)
+    relevant = np.sort(np.unique(statistic.moving, axis=0, return_index=True)[1])
+    values = statistic.values(ones)[0]
     outcome = Outcome(
         names=graph.names,
         phi=estimate[:n],
@@ -87,7 +94,9 @@ def attribute(
         drop_interval=intervals[n + 1],
         unresolved=float(estimate[n]),
         unresolved_interval=intervals[n],
-        values=statistic.masked(game.values(ones))[0],
+        coalitions=chosen.members,
+        values=values,
+        sampling_error=chosen.error(values),
         evidence=evidence,
         states=states,
         auc=auc,
@@ -106,24 +115,25 @@ class _Statistic:
     game: Game
     pair: Pair
     shown: NDArray[np.bool_]
+    coalitions: Coalitions
 
     def __call__(self, weights: Array) -> Array:
-        values = self.masked(self.game.values(weights))
+        values = self.values(weights)
         n = len(self.pair.source)
         metric = self.pair.metric
         means = [(weights[:, s] * metric[s]).sum(1) / weights[:, s].sum(1) for s in (slice(None, n), slice(n, None))]
-        phi = shapley(-values)
+        phi = self.coalitions.shapley(-values)
         drop = means[0] - means[1]
         return np.concatenate([phi, (drop - phi.sum(1))[:, None], drop[:, None]], 1)
 
     @property
-    def mask(self) -> int:
-        """The coalition of the mechanisms that are shown."""
-        return int((self.shown * 2 ** np.arange(len(self.shown))).sum())
+    def moving(self) -> NDArray[np.bool_]:
+        """The coalitions of a game in which only the mechanisms that are shown move, (C, mechanisms)."""
+        return self.coalitions.members & self.shown
 
-    def masked(self, values: Array) -> Array:
-        """Values of the game in which only the mechanisms that are shown move."""
-        return values[:, np.arange(values.shape[1]) & self.mask]
+    def values(self, weights: Array) -> Array:
+        """Values (B, C) of these coalitions."""
+        return self.game.values(weights, self.moving)
 
 
 def _ratio_model(

@@ -27,13 +27,16 @@ class Outcome:
         drop: observed drop, mean of the source less mean of the target. drop_interval: (2,).
         unresolved: drop - Σφ, what the data do not tie to one mechanism: chance differences of the two samples, shifts
             that the features do not show, and mechanisms that are uncertain. unresolved_interval: (2,).
-        values: estimated performance under every coalition, (2**n,); mechanism i is bit i.
+        coalitions: which mechanisms come from the target, (C, n): all 2**n, mechanism i as bit i of the row's number,
+            or a sample for more than `shapley.EXACT_LIMIT` mechanisms. The first is nobody, the last everybody.
+        values: estimated performance under each, (C,).
+        sampling_error: standard error of the shares from having sampled coalitions, (n,); 0 when all were read.
         evidence: of a shift, for each mechanism.
         states: of the mechanisms as the estimator took them.
         auc: held-out AUC given the parents alone and with the variable, (n, 2).
         overlap: of the weights behind the values.
         used: mechanisms whose density ratio the shares rest on, (n,).
-        relevant: coalitions that the shares rest on, as numbers.
+        relevant: rows of `coalitions` that the shares rest on.
     """
 
     names: tuple[str, ...]
@@ -43,7 +46,9 @@ class Outcome:
     drop_interval: Array
     unresolved: float
     unresolved_interval: Array
+    coalitions: NDArray[np.bool_]
     values: Array
+    sampling_error: Array
     evidence: tuple[Evidence, ...]
     states: tuple[State, ...]
     auc: Array

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slicerxai.errors import InputError
+from slicerxai.shift.weights import memberships
 
 Array = NDArray[np.float64]
 EXACT_LIMIT = 16
 """Most players of the exact computation, which reads 2**n values."""
+PERMUTATIONS = 40
+"""Orders in which more players than that are added."""
 
 
 @lru_cache(maxsize=EXACT_LIMIT)
@@ -53,39 +56,62 @@ def shapley(values: Array) -> Array:
     return values @ coefficients(players).T
 
 
-def sampled_shapley(
-    value: Callable[[NDArray[np.bool_]], float], players: int, permutations: int, seed: int
-) -> tuple[Array, Array]:
-    """Shapley values by permutation sampling, each permutation with its reverse (Castro 2009, Mitchell 2022).
+@dataclass(frozen=True)
+class Coalitions:
+    """Coalitions whose values are needed, and how the values make Shapley values.
+
+    Attributes:
+        members: (C, n) membership; the first coalition is empty, the last is everybody.
+        parts: (P, n, C), matrices that turn values into P estimates, whose mean is the answer; one if it is exact.
+    """
+
+    members: NDArray[np.bool_]
+    parts: Array
+
+    def shapley(self, values: Array) -> Array:
+        """(..., C) to (..., n), adding up to values[..., -1] - values[..., 0]."""
+        return values @ self._mean.T
+
+    def error(self, values: Array) -> Array:
+        """Standard error (n,) of having sampled coalitions, of values (C,); 0 when all were read."""
+        estimates = self.parts @ values
+        count = len(estimates)
+        return estimates.std(0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros(estimates.shape[1])
+
+    @cached_property
+    def _mean(self) -> Array:
+        mean: Array = self.parts.mean(0)
+        return mean
+
+
+def coalitions(players: int, seed: int) -> Coalitions:
+    """All coalitions of up to `EXACT_LIMIT` players, else those that `PERMUTATIONS` random orders pass through."""
+    if players <= EXACT_LIMIT:
+        return Coalitions(memberships(players), coefficients(players)[None])
+    return sampled(players, PERMUTATIONS, seed)
+
+
+def sampled(players: int, permutations: int, seed: int) -> Coalitions:
+    """Coalitions of permutation sampling, each permutation with its reverse (Castro 2009, Mitchell 2022).
+
+    It is exact for games without interactions of more than two players.
 
     Args:
-        value: value of the coalition given as (players,) membership; called once for each prefix.
         permutations: of which half are reverses, an even number of at least 4.
-
-    Returns:
-        values (players,), which add up to value(all) - value(none), and their standard errors (players,).
     """
     if permutations < 4 or permutations % 2:
         msg = f"{permutations} permutations; accepted: an even number of at least 4"
         raise InputError(msg)
     rng = np.random.default_rng(seed)
-    seen: dict[bytes, float] = {}
-
-    def cached(members: NDArray[np.bool_]) -> float:
-        key = members.tobytes()
-        if key not in seen:
-            seen[key] = value(members.copy())
-        return seen[key]
-
-    pairs = np.zeros((permutations // 2, players))
-    for row in pairs:
-        order = rng.permutation(players)
-        for direction in (order, order[::-1]):
-            members = np.zeros(players, bool)
-            before = cached(members)
-            for player in direction:
-                members[player] = True
-                after = cached(members)
-                row[player] += (after - before) / 2
-                before = after
-    return pairs.mean(0), pairs.std(0, ddof=1) / np.sqrt(len(pairs))
+    pairs = permutations // 2
+    order = np.argsort(rng.random((pairs, players)), 1)
+    orders = np.stack([order, order[:, ::-1]], 1)
+    place = np.argsort(orders, -1)
+    prefixes = place[:, :, None, :] < np.arange(players + 1)[:, None]
+    members, number = np.unique(prefixes.reshape(-1, players), axis=0, return_inverse=True)
+    number = number.reshape(pairs, 2, players + 1)
+    parts = np.zeros((pairs, players, len(members)))
+    pair = np.arange(pairs)[:, None, None]
+    np.add.at(parts, (pair, orders, number[..., 1:]), 0.5)
+    np.add.at(parts, (pair, orders, number[..., :-1]), -0.5)
+    return Coalitions(members, parts)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from slicerxai.errors import InputError
-from slicerxai.shift.shapley import sampled_shapley, shapley
+from slicerxai.shift.shapley import EXACT_LIMIT, coalitions, sampled, shapley
 
 
 def slow(values, n):
@@ -51,18 +51,58 @@ def test_sampling_agrees_within_its_error_and_adds_up():
         return float(members @ main + members @ pairs @ members)
 
     values = np.array([value(((c >> np.arange(8)) & 1).astype(float)) for c in range(256)])
-    phi, error = sampled_shapley(lambda m: value(m.astype(float)), 8, 200, seed=0)
+    few = sampled(8, 200, seed=0)
+    read = np.array([value(m.astype(float)) for m in few.members])
+    phi = few.shapley(read)
     assert phi.sum() == pytest.approx(values[-1] - values[0], abs=1e-9)
     np.testing.assert_allclose(phi, shapley(values), atol=1e-9)  # antithetic pairs are exact for games of order two
-    assert (error < 1e-9).all()
+    assert (few.error(read) < 1e-9).all()
 
     def rough(members):
         return float(np.sin(3 * value(members.astype(float))))
 
     exact = shapley(np.array([rough((c >> np.arange(8)) & 1) for c in range(256)]))
-    phi, error = sampled_shapley(rough, 8, 2000, seed=0)
-    assert (np.abs(phi - exact) <= 4 * error).all()
+    many = sampled(8, 2000, seed=0)
+    read = np.array([rough(m) for m in many.members])
+    error = many.error(read)
+    assert (np.abs(many.shapley(read) - exact) <= 4 * error).all()
     assert (error > 0).all()
+
+
+def slow_sampling(value, orders):
+    """Every order and its reverse, one player after the other."""
+    phi = np.zeros(len(orders[0]))
+    for order in orders:
+        for direction in (order, order[::-1]):
+            members = np.zeros(len(phi), bool)
+            for player in direction:
+                before = value(members)
+                members[player] = True
+                phi[player] += (value(members) - before) / (2 * len(orders))
+    return phi
+
+
+def test_sampling_one_order_after_the_other():
+    rng = np.random.default_rng(0)
+    orders = np.argsort(np.random.default_rng(7).random((3, 5)), 1)
+    game = {c: rng.normal() for c in range(32)}
+
+    def value(members):
+        return game[int((members * 2 ** np.arange(5)).sum())]
+
+    few = sampled(5, 6, seed=7)
+    np.testing.assert_allclose(few.shapley(np.array([value(m) for m in few.members])), slow_sampling(value, orders))
+
+
+def test_many_players_are_sampled_and_few_are_not():
+    assert len(coalitions(4, seed=0).members) == 16
+    worth = np.random.default_rng(0).normal(size=EXACT_LIMIT + 2)
+    many = coalitions(EXACT_LIMIT + 2, seed=0)
+    assert len(many.members) < 1000
+    assert not many.members[0].any()
+    assert many.members[-1].all()
+    np.testing.assert_allclose(many.shapley(0.3 + many.members @ worth), worth, atol=1e-12)
+    assert (many.error(0.3 + many.members @ worth) < 1e-12).all()
 
 
 @pytest.mark.parametrize("bad", [lambda: shapley(np.zeros(6)), lambda: shapley(np.zeros(2**17))])
@@ -73,4 +113,4 @@ def test_bad_sizes_are_refused(bad):
 
 def test_odd_permutations_are_refused():
     with pytest.raises(InputError, match="even"):
-        sampled_shapley(lambda m: 0.0, 3, 5, seed=0)
+        sampled(3, 5, seed=0)

@@ -5,12 +5,14 @@ import pytest
 
 from slicerxai.errors import Cancelled, InputError
 from slicerxai.explain.shift_parameters import ShiftParameters
+from slicerxai.shift import attribution
 from slicerxai.shift.attribution import attribute
 from slicerxai.shift.estimators.robust import Swapped
 from slicerxai.shift.graph import DEFAULT_GRAPH, Mechanism, MechanismGraph
 from slicerxai.shift.options import Options
 from slicerxai.shift.samples import Pair, Samples
 
+PLAIN = Options(estimator="plain")
 QUICK = {"permutations": 99, "repeats": 1}
 PAIRED = MechanismGraph((Mechanism("acquisition", "X"), Mechanism("annotation", "Y", ("X",))))
 
@@ -109,6 +111,41 @@ def test_both_raters_on_every_image_measure_the_annotation():
     result = attribute(Pair(source, target), PAIRED, Options(**QUICK), swapped)
     assert result.phi[1] == pytest.approx(0.08, abs=1e-9)
     assert result.unresolved == pytest.approx(0, abs=1e-9)
+
+
+def many_mechanisms(count):
+    graph = MechanismGraph(tuple(Mechanism(f"m{k}", f"v{k}") for k in range(count)))
+
+    def independent(n, shift, prefix):
+        values = np.random.default_rng([3, ord(prefix)]).normal(size=(n, count))
+        values[:, 4] += shift
+        names = np.array([f"{prefix}{k}" for k in range(n)])
+        return Samples({f"v{k}": values[:, [k]] for k in range(count)}, -0.1 * values[:, 4], names)
+
+    return graph, Pair(independent(40, 0.0, "s"), independent(60, 1.5, "t"))
+
+
+def test_more_mechanisms_than_can_be_enumerated(monkeypatch):
+    graph, pair = many_mechanisms(18)
+    worth = np.random.default_rng(0).normal(size=18)
+    game_class = type(attribution._game(attribution._ratio_model(pair, graph, Options(), None), (), PLAIN, None))
+    monkeypatch.setattr(game_class, "values", lambda self, w, members: np.tile(0.4 - members @ worth, (len(w), 1)))
+    result = attribute(pair, graph, PLAIN)
+    np.testing.assert_allclose(result.phi, worth, atol=1e-12)
+    assert result.phi.sum() == pytest.approx(result.values[0] - result.values[-1], abs=1e-9)
+    assert (result.sampling_error < 1e-12).all()
+    assert result.coalitions.shape == (len(result.values), 18)
+    assert len(result.values) < 2000
+
+
+def test_sampled_coalitions_find_the_one_that_shifted():
+    graph, pair = many_mechanisms(18)
+    result = attribute(pair, graph, Options(estimator="weighting", **QUICK))
+    assert result.phi[4] == pytest.approx(0.15, abs=0.05)
+    assert np.abs(np.delete(result.phi, 4)).max() < 0.03
+    assert result.phi.sum() + result.unresolved == pytest.approx(result.drop, abs=1e-12)
+    with pytest.raises(InputError, match="weighting"):
+        attribute(pair, graph, Options(estimator="robust"))
 
 
 def test_cancelling_stops():

@@ -9,18 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Members = NDArray[np.bool_]
+"""Which mechanisms come from the target, (C, mechanisms)."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Of the weights behind every coalition's value.
+    """Of the weights behind the values of C coalitions of n mechanisms.
 
     Attributes:
-        ess: effective share of the cases that carry the value, (2**n,), in (0, 1]; the worst where several weightings
+        ess: effective share of the cases that carry the value, (C,), in (0, 1]; the worst where several weightings
             take part, 1 where none does.
-        cases: number of cases that the share refers to, (2**n,).
-        clipped: share of truncated weights, (2**n,).
-        used: mechanisms whose density ratio takes part in the value, (2**n, n).
+        cases: number of cases that the share refers to, (C,).
+        clipped: share of truncated weights, (C,).
+        used: mechanisms whose density ratio takes part in the value, (C, n).
     """
 
     ess: Array
@@ -32,17 +34,18 @@ class Overlap:
 class Game(Protocol):
     """The performance v(I) under every coalition I of mechanisms taken from the target."""
 
-    def values(self, weights: Array) -> Array:
-        """Estimated performance of every coalition under each row of case weights, with everything fitted again.
+    def values(self, weights: Array, coalitions: Members | None = None) -> Array:
+        """Estimated performance of coalitions under each row of case weights, with everything fitted again.
 
         Args:
             weights: (B, n), of the source's, then the target's cases: ones, or how often a subject was drawn.
+            coalitions: (C, mechanisms); None for all 2**mechanisms, in the order of their numbers.
 
         Returns:
-            (B, 2**mechanisms); the first is the source's own mean.
+            (B, C); that of nobody is the source's own mean.
         """
         ...
 
-    def overlap(self) -> Overlap:
+    def overlap(self, coalitions: Members | None = None) -> Overlap:
         """How far the weights can be trusted, on the data as they are."""
         ...

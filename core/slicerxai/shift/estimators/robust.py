@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from slicerxai.shift.basis import products, squares
 from slicerxai.shift.discriminators import reduce_features
-from slicerxai.shift.estimators.game import Overlap
+from slicerxai.shift.estimators.game import Members, Overlap
 from slicerxai.shift.estimators.regression import PooledRidge, choose_ridge
 from slicerxai.shift.evidence import State
 from slicerxai.shift.ratios import RatioModel
@@ -87,13 +87,13 @@ class RobustGame:
             models.append(PooledRidge(features, pair.labels, ridge))
         object.__setattr__(self, "_models", tuple(models))
 
-    def values(self, weights: Array) -> Array:
-        return self._values(weights, self._log_ratios(weights))
+    def values(self, weights: Array, coalitions: Members | None = None) -> Array:
+        return self._values(weights, self._log_ratios(weights), self._all(coalitions))
 
-    def overlap(self) -> Overlap:
+    def overlap(self, coalitions: Members | None = None) -> Overlap:
         log_ratios = self._log_ratios(np.ones((1, len(self.ratios.pair.labels))))
         labels = self.ratios.pair.labels
-        coalitions = memberships(len(self.states))
+        coalitions = self._all(coalitions)
         ess, cases, clipped = (np.ones(len(coalitions)) for _ in range(3))
         clipped[:] = 0.0
         cases[:] = min((labels == 0).sum(), (labels == 1).sum())
@@ -145,10 +145,13 @@ class RobustGame:
         sign = np.array([bits[j] - bits[k] for j in range(k)], dtype=np.float64)
         return np.exp(np.clip(np.einsum("j,bjn->bn", sign, log_ratios[:, :k]), -50.0, 50.0))
 
-    def _values(self, weights: Array, log_ratios: Array) -> Array:
+    def _all(self, coalitions: Members | None) -> Members:
+        return memberships(len(self.states)) if coalitions is None else coalitions
+
+    def _values(self, weights: Array, log_ratios: Array, coalitions: Members) -> Array:
         labels, folds = self.ratios.pair.labels, self.ratios.folds[0]
-        coalitions = [self._environments(row) for row in memberships(len(self.states))]
-        wanted = {(bits[k:], observed) for bits, observed in coalitions for k in _boundaries(bits)}
+        sources = [self._environments(row) for row in coalitions]
+        wanted = {(bits[k:], observed) for bits, observed in sources for k in _boundaries(bits)}
         regressions = {key: np.zeros((len(weights), len(labels))) for key in wanted}
         for fold in np.unique(folds) if self.regress else ():
             out = folds == fold
@@ -156,10 +159,10 @@ class RobustGame:
             for key in sorted(wanted, key=lambda key: (len(key[0]), str(key))):
                 regressions[key][:, out] = self._regression(*key, weights, ~out, fitted)[:, out]
         done: dict[tuple[Bits, int | None], Array] = {}
-        for bits, observed in coalitions:
+        for bits, observed in sources:
             if (bits, observed) not in done:
                 done[bits, observed] = self._value(bits, observed, weights, log_ratios, regressions)
-        return np.stack([done[key] for key in coalitions], 1)
+        return np.stack([done[key] for key in sources], 1)
 
     def _regression(
         self,

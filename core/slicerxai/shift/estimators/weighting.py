@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from slicerxai.shift.estimators.game import Overlap
+from slicerxai.shift.estimators.game import Members, Overlap
 from slicerxai.shift.ratios import RatioModel
 from slicerxai.shift.weights import (
     clipped_share,
@@ -34,13 +34,13 @@ class WeightingGame:
     ratios: RatioModel
     limit: float
 
-    def values(self, weights: Array) -> Array:
+    def values(self, weights: Array, coalitions: Members | None = None) -> Array:
         metric = self.ratios.pair.source.metric
-        return weighted_values(self._log_ratios(weights), metric, weights[:, : len(metric)], self.limit)
+        return weighted_values(self._log_ratios(weights), metric, weights[:, : len(metric)], self.limit, coalitions)
 
-    def overlap(self) -> Overlap:
+    def overlap(self, coalitions: Members | None = None) -> Overlap:
         n = len(self.ratios.pair.source)
-        coalitions = memberships(len(self.ratios.graph))
+        coalitions = memberships(len(self.ratios.graph)) if coalitions is None else coalitions
         raw = product(self._log_ratios(np.ones((1, len(self.ratios.pair.labels))))[0], coalitions)
         share = effective_sample_size(truncate(raw, self.limit)) / n
         return Overlap(share, np.full(len(raw), n), clipped_share(raw, self.limit), coalitions)
@@ -50,17 +50,20 @@ class WeightingGame:
         return self.ratios.log_ratios(weights)[:, :, : len(self.ratios.pair.source)]
 
 
-def weighted_values(log_ratios: Array, metric: Array, weights: Array, limit: float) -> Array:
-    """Self-normalised weighted means for all coalitions.
+def weighted_values(
+    log_ratios: Array, metric: Array, weights: Array, limit: float, coalitions: Members | None = None
+) -> Array:
+    """Self-normalised weighted means for coalitions.
 
     Args:
         log_ratios: (B, mechanisms, n), or (mechanisms, n) when they do not depend on the draw. metric: (n,).
         weights: (B, n), case weights of the draws. limit: largest importance weight.
+        coalitions: (C, mechanisms); None for all 2**mechanisms.
 
     Returns:
-        (B, 2**mechanisms). Memory grows with B x 2**mechanisms; coalitions are done in blocks.
+        (B, C). Memory grows with B x C; coalitions are done in blocks.
     """
-    coalitions = memberships(log_ratios.shape[-2])
+    coalitions = memberships(log_ratios.shape[-2]) if coalitions is None else coalitions
     out = np.empty((len(weights), len(coalitions)))
     for start in range(0, len(coalitions), 256):
         block = slice(start, start + 256)
