@@ -4,7 +4,7 @@ All settings of an examination and of a reading are drawn from normal distributi
 density ratios are known too. What is drawn from a pool is in `shift_truth`.
 
 - Acquisition: settings of an examination are normal about the scanner's, see `SCANNERS`. "a" and "b" overlap as two
-  hospitals' scanners do that differ by one and a half standard deviations of what happens within each; "c" is another
+  hospitals' scanners do that differ by about 1.7 standard deviations of what happens within each; "c" is another
   world.
 - Annotation: habits of a reading are normal about the rater's, see `READERS`; the same for "a", "b" and "c". Jitter of
   the boundary and missed lesions come on top, as in every phantom rater.
@@ -87,16 +87,16 @@ SETTING_SD: Final = (0.12, 0.03, 0.10, 0.20, 0.30, 0.35)
 HABIT_SD: Final = (0.35, 0.50, 0.25, 0.40)
 SCANNERS: Final = {
     "a": _scanner(gamma=1.10, fluid=0.03, in_plane=1.0, thickness=1.6, noise=0.040, bias=0.050),
-    "b": _scanner(gamma=1.00, fluid=0.03, in_plane=1.0, thickness=1.9, noise=0.052, bias=0.050),
+    "b": _scanner(gamma=0.93, fluid=0.03, in_plane=1.0, thickness=1.85, noise=0.050, bias=0.050),
     "c": _scanner(gamma=0.35, fluid=0.25, in_plane=2.5, thickness=6.0, noise=0.16, bias=0.12),
 }
-"""Site "b" has less contrast, more noise and thicker slices: 1.46 standard deviations from "a"; "c" is over 15 away."""
+"""Site "b" has less contrast, more noise and thicker slices: 1.74 standard deviations from "a"; "c" is over 15 away."""
 READERS: Final = {
     "a": _reader(offset_mm=0.25, missed_mm3=12, missed_contrast=0.090, invented=0.8),
-    "b": _reader(offset_mm=-0.15, missed_mm3=17, missed_contrast=0.1035, invented=0.8),
+    "b": _reader(offset_mm=-0.20, missed_mm3=18, missed_contrast=0.105, invented=0.8),
     "c": _reader(offset_mm=2.2, missed_mm3=60, missed_contrast=0.30, invented=2.5),
 }
-"""Reader "b" draws tighter and misses more: 1.45 standard deviations from "a"; "c" is over 8 away."""
+"""Reader "b" draws tighter and misses more: 1.64 standard deviations from "a"; "c" is over 8 away."""
 JITTER_MM: Final = 0.35
 POPULATION: Final = Population(age_mean=44, age_sd=11, load_median_ml=8, load_spread=1.0)
 

@@ -38,18 +38,22 @@ def test_chain_of_swaps_has_the_right_distribution():
     np.testing.assert_allclose(found, mass / mass.sum(), atol=0.01)
 
 
-def test_gain_equals_two_regressions():
+def test_gain_is_what_a_ridge_regression_explains():
     rng = np.random.default_rng(0)
     parents, variable = rng.normal(size=(53, 2)), rng.normal(size=(53, 3)) + LABELS[:, None]
+    design = np.column_stack([np.ones(53), parents])
 
-    def left(columns, y):
-        design = np.column_stack([np.ones(53), columns])
-        return ((y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) ** 2).sum()
+    def left(values):
+        return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
 
-    labels = np.stack([LABELS, LABELS[::-1]])
-    both = np.concatenate([parents, variable], 1)
-    expected = [(left(parents, y) - left(both, y)) / left(both, y) for y in labels]
-    np.testing.assert_allclose(gain(parents, variable, labels), expected, atol=1e-10)
+    own = left(variable)
+    for ridge in (0.0, 0.7):
+        expected = []
+        for y in (left(LABELS), left(LABELS[::-1])):
+            slopes = np.linalg.solve(own.T @ own + 53 * ridge * np.eye(3), own.T @ y)
+            expected.append(y @ own @ slopes / (y @ y))
+        labels = np.stack([LABELS, LABELS[::-1]])
+        np.testing.assert_allclose(gain(parents, variable, labels, ridge), expected, atol=1e-10)
     assert abs(gain(parents, np.zeros((53, 1)), labels)).max() < 1e-9
 
 
