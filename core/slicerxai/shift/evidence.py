@@ -1,8 +1,9 @@
 """Has a mechanism shifted at all? A test of each conditional, P(V | PA, e=0) = P(V | PA, e=1).
 
 The statistic is a ridge-regularised Hotelling's T² of the variable, adjusted for its parents by linear regression (Li
-et al., Annals of Statistics 48:1815, 2020). Its null distribution is drawn by labelling the same cases anew from P(e | PA), subject by subject (a conditional randomisation test, Candès et
-al. 2018; a permutation test for a mechanism without parents).
+et al., Annals of Statistics 48:1815, 2020). Its null distribution is drawn by labelling the same cases anew from
+P(e | PA), subject by subject (a conditional randomisation test, Candès et al. 2018; a permutation test for a mechanism
+without parents).
 """
 
 from __future__ import annotations
