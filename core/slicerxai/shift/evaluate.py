@@ -17,6 +17,7 @@ import numpy as np
 from slicerxai.data.case import Case
 from slicerxai.data.cohort import Cohort, Environment
 from slicerxai.data.files import replaced_text
+from slicerxai.data.lesions import label_components
 from slicerxai.errors import InputError
 from slicerxai.models.protocols import Segmenter
 from slicerxai.progress import Progress, part, silent
@@ -243,13 +244,15 @@ def _score(reading: Reading, rater: str, burden: Burden | None) -> CaseScore:
         "agreement": agreement_features(drawn, reading.prediction.labelmap),
     }
     volume: float | None = None
+    lesions: int | None = None
     if burden is not None and burden.kind == "mask":
         reference = reading.mask(burden.key)
         features["reference"] = reference_features(drawn, reference)
         volume = volume_ml(reference)
+        lesions = label_components(np.asarray(reference.array) != 0)[1]
     elif burden is not None:
         volume = float(case.metadata[burden.key])
-    features["population"] = population_features(case.metadata, volume)
+    features["population"] = population_features(case.metadata, volume, lesions)
     found = reading.agreement(rater)
     subject = str(case.metadata.get("subject", case.id))
     return CaseScore(case.id, subject, found.metrics, features, found.drawn_ml, found.predicted_ml)

@@ -43,7 +43,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "X": ("acquisition", "prediction"),
     "Y": ("style",),
 }
-"""Groups of features of each variable of the mechanism graph."""
+"""Groups of features of each variable of the mechanism graph; a mask that one panel drew of every case adds to Y."""
 WITHOUT_POPULATION: Final = MechanismGraph(
     (Mechanism("acquisition", "X"), Mechanism("annotation", "Y", ("X",))),
 )
@@ -144,7 +144,7 @@ def study(
     scores, omitted = _comparable(scores)
     known = all(score.features["population"] for side in scores for score in side)
     graph = DEFAULT_GRAPH if known else WITHOUT_POPULATION
-    groups = {variable: GROUPS[variable] for variable in graph.variables}
+    groups = _groups(graph, scores)
     pair = Pair(*(samples(side, groups, settings.metric)[0] for side in scores))
     swapped = _swapped(exchanged, kept, settings.metric)
     attribution = attribute(pair, graph, options, swapped, part(progress, 0.85, 1.0))
@@ -255,6 +255,12 @@ def _comparable(scores: Sequence[Sequence[CaseScore]]) -> tuple[list[list[CaseSc
         return replace(score, features=score.features | held)
 
     return [[limited(score) for score in side] for side in scores], tuple(omitted)
+
+
+def _groups(graph: MechanismGraph, scores: Sequence[Sequence[CaseScore]]) -> dict[str, tuple[str, ...]]:
+    """Groups of features of each variable; the drawing is seen against a panel's mask too where there is one."""
+    panel = all("reference" in score.features for side in scores for score in side)
+    return {name: (*GROUPS[name], "reference") if name == "Y" and panel else GROUPS[name] for name in graph.variables}
 
 
 def _swapped(exchanged: Exchanged | None, kept: tuple[list[int], list[int]], metric: MetricName) -> Swapped | None:

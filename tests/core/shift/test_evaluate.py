@@ -12,6 +12,7 @@ from scipy import ndimage
 from slicerxai.data.case import Case
 from slicerxai.data.cohort import Cohort, Environment, OneOf
 from slicerxai.data.io import write_volume
+from slicerxai.data.lesions import label_components
 from slicerxai.data.metrics import dice
 from slicerxai.data.volume import Volume
 from slicerxai.errors import Cancelled, InputError
@@ -87,10 +88,13 @@ def test_scores_are_the_metrics_and_features_of_every_case(model: Threshold, coh
         assert tuple(score.metrics) == METRICS
         consensus_ml = case.mask("consensus").array.sum() * 8 / 1000
         assert score.features["population"]["log_burden"] == pytest.approx(np.log(consensus_ml + 0.05))
+        assert score.features["population"]["log_lesions"] == pytest.approx(
+            np.log1p(label_components(case.mask("consensus").array > 0)[1])
+        )
         assert score.features["reference"]["log_volume_ratio"] > 0
     found, dropped = samples(scores, GROUPS, "dice")
     assert dropped == ()
-    assert {name: values.shape for name, values in found.variables.items()} == {"S": (5, 3), "X": (5, 11), "Y": (5, 6)}
+    assert {name: values.shape for name, values in found.variables.items()} == {"S": (5, 4), "X": (5, 11), "Y": (5, 6)}
     np.testing.assert_array_equal(found.metric, [score.metrics["dice"] for score in scores])
 
 
