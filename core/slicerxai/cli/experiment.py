@@ -31,7 +31,7 @@ ATTRIBUTION = create_model("AttributionParameters", __config__=ConfigDict(extra=
 
 
 class Assignment(click.ParamType):
-    """`NAME=VALUE`; the value may be several, separated by commas."""
+    """`NAME=VALUE`; several values are separated by commas, and one value of several ends with a comma."""
 
     name = "NAME=VALUE"
 
@@ -41,7 +41,7 @@ class Assignment(click.ParamType):
         name, equals, text = (part.strip() for part in value.partition("="))
         if not name or not equals:
             self.fail(f"{value!r}; accepted: NAME=VALUE", param, ctx)
-        return name, tuple(text.split(",")) if "," in text else text
+        return name, tuple(part.strip() for part in text.split(",") if part.strip()) if "," in text else text
 
 
 class ExperimentGroup(click.Group):

@@ -25,7 +25,8 @@ TRAINING = {
     "spacing": 2.0,
     "patch": 16,
     "features": (4, 8),
-    "steps": 5,
+    "steps": 100,
+    "lr": 1e-2,
     "validation_share": 0.0,
     "augmentation": 0.0,
     "precision": "float32",
@@ -61,6 +62,10 @@ def state(folder):
     return {str(file.relative_to(folder.path)): file.stat().st_mtime_ns for file in files}
 
 
+def _text(value):
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def stop_at(text):
     def progress(_fraction, message):
         if text in message:
@@ -79,6 +84,7 @@ def test_matrix_has_every_pair_part_metric_and_analysis(whole):
     parts = ["population", "acquisition", "annotation", "unresolved", "drop"]
     assert len(found) == len(PAIRS) * 3 * 2 * len(parts)
     assert sorted({row["pair"] for row in found}) == PAIRS
+    assert max(abs(float(row["value"])) for row in found if row["part"] == "drop") > 1
     for start in range(0, len(found), len(parts)):
         group = found[start : start + len(parts)]
         assert [row["part"] for row in group] == parts
@@ -116,7 +122,13 @@ def test_table_is_mean_and_standard_deviation_of_the_matrix(whole):
 
 
 def test_interrupted_at_every_stage_gives_the_same_and_repeats_nothing(source, whole, tmp_path):
-    places = ["rater-1: step 3", "rater-2: reading", "rater-consensus: step 5", "pair 1-2: source", "pair 2-1: target"]
+    places = [
+        "rater-1: step 30 ",
+        "rater-2: reading",
+        "rater-consensus: step 100",
+        "pair 1-2: source",
+        "pair 2-1: target",
+    ]
     folder = ExperimentFolder(tmp_path / "out")
     before = {}
     for place in places:
@@ -140,17 +152,14 @@ def test_interrupted_at_every_stage_gives_the_same_and_repeats_nothing(source, w
 
 @pytest.mark.slow
 def test_killed_and_run_again(source, whole, tmp_path):
-    code = (
-        "import sys; from slicerxai.cli.main import run; "
-        f"sys.exit(run(['experiment', 'raters', {str(source)!r}, {str(tmp_path / 'out')!r}, '--trainer', 'fast',"
-        "'--training', 'spacing=2.0', '--training', 'patch=16', '--training', 'features=4,8', '--training', 'steps=5',"
-        "'--training', 'validation_share=0', '--training', 'augmentation=0', '--training', 'precision=float32',"
-        "'--raters', '1,2,consensus', '--train-share', '0.3', '--analyses', 'robust,plain,paired',"
-        "'--permutations', '99', '--repeats', '1', '--folds', '3']))"
-    )
+    training = [f"--training={name}={_text(value)}" for name, value in TRAINING.items()]
+    arguments = ["experiment", "raters", str(source), str(tmp_path / "out"), "--trainer=fast", *training]
+    arguments += ["--raters=1,2,consensus", "--train-share=0.3", "--analyses=robust,plain,paired"]
+    arguments += ["--permutations=99", "--repeats=1", "--folds=3"]
+    command = [sys.executable, "-m", "slicerxai.cli.main", *arguments]
     folder = ExperimentFolder(tmp_path / "out")
     environment = os.environ | {"SLICERXAI_DEVICE": "cpu", "SLICERXAI_HOME": str(tmp_path / "home")}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    process = subprocess.Popen(command, env=environment)
     while not list((folder.path / "pairs").glob("*.json")):
         assert process.poll() is None
         time.sleep(0.02)
@@ -160,7 +169,7 @@ def test_killed_and_run_again(source, whole, tmp_path):
     assert len(kept) < 3 + len(PAIRS)
     (folder.path / "pairs" / f".1-2.json-{'0' * 32}").write_text("half of a fi")
     (folder.path / "models" / ".building-0").mkdir()
-    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+    assert subprocess.run(command, env=environment, check=False).returncode == 0
     assert kept.items() <= state(folder).items()
     assert not list(folder.path.rglob(".[!l]*"))
     assert rows(folder) == rows(whole)
@@ -173,7 +182,7 @@ def test_other_metrics_keep_the_models_and_other_data_are_refused(source, whole,
     assert models.items() <= state(whole).items()
     assert {(row["metric"], row["analysis"]) for row in rows(whole)} == {("recall", "weighting")}
     for changed, what in (
-        ({"training": TRAINING | {"steps": 6}}, "training"),
+        ({"training": TRAINING | {"steps": 101}}, "training"),
         ({"train_share": 0.5}, "cases, learn, test|learn, test"),
         ({"raters": ("1", "2")}, "learn"),
     ):
