@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from slicerxai.data.case import Case
 from slicerxai.data.cohort import Cohort
@@ -79,6 +80,10 @@ def test_cases_that_lack_something_are_left_out_and_named():
     plan = make_plan(Cohort("made", tuple(cases)), RatersParameters(), ("FLAIR",))
     assert plan.left_out == ("01_0", "01_1")
     assert not {"01_0", "01_1"} & {*plan.test, *plan.models[0].cases}
+    loaded = [replace(one, metadata={**one.metadata, "load": 3.0}) for one in MSSEG.cases]
+    loaded[5] = replace(loaded[5], metadata={**loaded[5].metadata, "load": "many"})
+    plan = make_plan(Cohort("made", tuple(loaded)), RatersParameters(burden="metadata:load"), ("FLAIR",))
+    assert plan.left_out == ("01_5",)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +97,8 @@ def test_cases_that_lack_something_are_left_out_and_named():
         (MSSEG, RatersParameters(raters=("1",)), "needs two or more; cohort 'made' has 1"),
         (MSSEG, RatersParameters(raters=("1", "1")), "rater 1 is named twice"),
         (MSSEG, RatersParameters(burden="mask:8"), "has rater '8'"),
+        (MSSEG, RatersParameters(burden="mask:1"), "burden 'mask:1' is a mask of a rater who is compared"),
+        (MSSEG, RatersParameters(burden="metadata:load"), "has a number as metadata 'load'"),
         (MSSEG, CentresParameters(train_rater="8"), "has rater '8'"),
         (cohort(**{"01": 30}), CentresParameters(), "no case of centre '07'; it has 01"),
         (cohort(**{"01": 30}), CentresParameters(source=("01",), target=("01",)), "cannot be source and target"),
@@ -111,6 +118,13 @@ def test_what_cannot_be_done_is_refused_with_what_there_is(patients, parameters,
         return
     with pytest.raises(InputError, match=match):
         make_plan(patients, parameters, ("FLAIR",))
+
+
+def test_models_must_see_lesions_bright_and_paired_needs_two_raters():
+    with pytest.raises(InputError, match="models of T1 cannot be compared; one modality must be of FLAIR, T2, PD"):
+        make_plan(MSSEG, RatersParameters(), ("T1",))
+    with pytest.raises(ValidationError, match="both sides have the same"):
+        CentresParameters(analyses=("paired",))
 
 
 def test_repeated_ids_are_refused():

@@ -17,6 +17,7 @@ from slicerxai.shift.experiments.parameters import CentresParameters, RatersPara
 from slicerxai.shift.experiments.report import write_report
 from slicerxai.shift.experiments.run import run_experiment
 from slicerxai.shift.options import Options
+from slicerxai.shift.study import study
 from tests.support.toy_shift import RATERS, toy_cohort
 
 CPU = torch.device("cpu")
@@ -204,15 +205,22 @@ def test_across_centres(source, tmp_path):
     assert (folder.path / "figures" / "shares-dice.png").is_file()
 
 
-def test_what_fails_for_one_pair_is_written_down_and_the_others_go_on(source, tmp_path):
+def test_what_fails_for_one_pair_is_written_down_and_the_others_go_on(source, tmp_path, monkeypatch):
+    def fails_for_rater_1(segmenter, cohort, one, other, *rest):
+        if one.rater == "1":
+            msg = "nothing of <b>meaning</b>"
+            raise InputError(msg)
+        return study(segmenter, cohort, one, other, *rest)
+
+    monkeypatch.setattr("slicerxai.shift.experiments.comparison.study", fails_for_rater_1)
     parameters = CentresParameters(
-        trainer="fast", training=TRAINING, source=("01",), train_share=0.3, analyses=("paired", "robust")
+        trainer="fast", training=TRAINING, source=("01",), train_share=0.3, analyses=("robust",), metrics=("dice",)
     )
     folder = run_experiment(source, tmp_path / "out", parameters, QUICK, CPU)
-    assert {row["analysis"] for row in rows(folder)} == {"robust"}
-    result = json.loads((folder.path / "pairs" / "rater-1.json").read_text())["results"][0]
-    assert "both environments take the masks of rater '1'" in result["error"]
-    assert "both environments take the masks" in (folder.path / "report.html").read_text()
+    assert {row["pair"] for row in rows(folder)} == {"rater-2"}
+    result = json.loads((folder.path / "pairs" / "rater-1.json").read_text())["results"]
+    assert result == [{"analysis": "robust", "metric": "dice", "error": "nothing of <b>meaning</b>"}]
+    assert "nothing of &lt;b&gt;meaning&lt;/b&gt;" in (folder.path / "report.html").read_text()
 
 
 def test_page_of_an_unfinished_experiment_says_so(source, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MetricName = Literal["dice", "f1", "precision", "recall", "volume_error_ml", "surface_distance_mm"]
 AnalysisName = Literal["robust", "weighting", "plain", "paired", "harmonised"]
@@ -59,3 +59,10 @@ class CentresParameters(ExperimentParameters):
     raters: tuple[str, ...] = Field(
         default=(), description="Whose masks it is scored against, one comparison each; all but consensus and truth."
     )
+
+    @model_validator(mode="after")
+    def _one_rater(self) -> CentresParameters:
+        if "paired" in self.analyses:
+            msg = "analysis 'paired' exchanges two raters, but both sides have the same; use 'harmonised' or the others"
+            raise ValueError(msg)
+        return self

@@ -11,6 +11,7 @@ from slicerxai.data.case import Case
 from slicerxai.data.cohort import Cohort, Environment, OneOf
 from slicerxai.errors import InputError
 from slicerxai.shift.experiments.parameters import CentresParameters, ExperimentParameters, RatersParameters
+from slicerxai.shift.reading import BRIGHT
 from slicerxai.shift.samples import MINIMUM_SUBJECTS
 
 NOT_A_RATER = ("consensus", "truth")
@@ -71,6 +72,9 @@ def make_plan(cohort: Cohort, parameters: ExperimentParameters, channels: Sequen
     Raises:
         InputError: an unknown rater or centre, too few raters, or too few subjects to train on or to compare.
     """
+    if not set(BRIGHT) & set(channels):
+        msg = f"models of {', '.join(channels)} cannot be compared; one modality must be of {', '.join(BRIGHT)}"
+        raise InputError(msg, accepted=BRIGHT)
     if isinstance(parameters, RatersParameters):
         return _across_raters(cohort, parameters, channels)
     if isinstance(parameters, CentresParameters):
@@ -109,7 +113,10 @@ def _across_raters(cohort: Cohort, parameters: RatersParameters, channels: Seque
     if len(raters) < 2:
         msg = f"an experiment across raters needs two or more; cohort {cohort.name!r} has {', '.join(raters) or 'none'}"
         raise InputError(msg, accepted=cohort.raters)
-    usable, left_out = _usable(cohort, channels, (*raters, *_burden_mask(parameters)))
+    if parameters.burden in {f"mask:{rater}" for rater in raters}:
+        msg = f"burden {parameters.burden!r} is a mask of a rater who is compared; take a consensus or a metadata key"
+        raise InputError(msg)
+    usable, left_out = _usable(cohort, channels, raters, parameters.burden)
     training, test = split(usable, parameters.key, parameters.train_share, parameters.split_seed)
     _enough(training, test, f"masks of raters {', '.join(raters)}")
     models = tuple(ModelPlan(f"rater-{rater}", rater, _ids(training)) for rater in raters)
@@ -139,7 +146,7 @@ def _across_centres(cohort: Cohort, parameters: CentresParameters, channels: Seq
     _known(cohort, (parameters.train_rater,))
     wanted = {*parameters.source, *parameters.target}
     chosen = Cohort(cohort.name, tuple(case for case in cohort if _value(case, key) in wanted))
-    usable, left_out = _usable(chosen, channels, (*raters, parameters.train_rater, *_burden_mask(parameters)))
+    usable, left_out = _usable(chosen, channels, (*raters, parameters.train_rater), parameters.burden)
     training, test = split(usable, key, parameters.train_share, parameters.split_seed, only=parameters.source)
     for name, centres in (("source", parameters.source), ("target", parameters.target)):
         side = [case for case in test if _value(case, key) in centres]
@@ -177,15 +184,23 @@ def _known(cohort: Cohort, raters: Sequence[str]) -> None:
             raise InputError(msg, accepted=cohort.raters)
 
 
-def _burden_mask(parameters: ExperimentParameters) -> tuple[str, ...]:
-    kind, _, name = parameters.burden.partition(":")
-    return (name,) if kind == "mask" else ()
-
-
-def _usable(cohort: Cohort, channels: Sequence[str], raters: Sequence[str]) -> tuple[list[Case], tuple[str, ...]]:
-    """Cases with every channel and every mask, and the ids of the others."""
-    _known(cohort, raters)
-    usable = [case for case in cohort if set(channels) <= set(case.images) and set(raters) <= set(case.masks)]
+def _usable(
+    cohort: Cohort, channels: Sequence[str], raters: Sequence[str], burden: str
+) -> tuple[list[Case], tuple[str, ...]]:
+    """Cases with every channel, every mask and the burden, and the ids of the others."""
+    kind, _, name = burden.partition(":")
+    masks = {*raters, name} if kind == "mask" else set(raters)
+    _known(cohort, sorted(masks))
+    if kind == "metadata" and not any(isinstance(case.metadata.get(name), int | float) for case in cohort):
+        msg = f"no case of cohort {cohort.name!r} has a number as metadata {name!r}, where burden is to be read"
+        raise InputError(msg)
+    usable = [
+        case
+        for case in cohort
+        if set(channels) <= set(case.images)
+        and masks <= set(case.masks)
+        and (kind != "metadata" or isinstance(case.metadata.get(name), int | float))
+    ]
     kept = {case.id for case in usable}
     if len(kept) < len(usable):
         msg = f"cohort {cohort.name!r} has cases of the same id; `slicerxai validate` lists them"
