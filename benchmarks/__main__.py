@@ -19,6 +19,8 @@ BENCHMARKS = {
     "shift_ground_truth": "shift attribution on the phantom, against what the swapped mechanisms truly cost",
     "shift_synthetic_graph": "shift attribution on the synthetic graph of a publication: one mechanism shifts",
     "shift_vs_dowhy": "multiply robust attribution beside that of DoWhy: seconds and agreement",
+    "shift_cost": "seconds and memory of Shapley values and of the discriminators' training",
+    "shift_lidc": "shift attribution on CT nodules across scanner vendors and readers (needs --data)",
 }
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 

@@ -6,6 +6,10 @@ X1 ~ N(Y', 1), X2 ~ N(Y'' + G, 1), X3 ~ N(Y''' + 3 G, 1). A gradient-boosted cla
 on 15000 source cases; its Brier score is attributed, on 5000 others of each environment, to P(G), P(Y | G), P(X1 | Y),
 P(X2 | G, Y) and P(X3 | G, Y). Only P(Y | G) shifts. The publication gives 0.449 for it, of a rise of 0.456.
 
+Protocol, fixed beforehand on seeds from 100 on: the figures are those of the default options on seed 0; rows show four
+more seeds, and on seed 0 the other estimators and the default one with every mechanism taken as shifted, whatever the
+test of evidence says.
+
 What differs: scikit-learn's boosting stands for XGBoost with a search over its depth; the ratios come from logistic
 regression with products, cross-fitted on the 5000 cases instead of trained on the other 15000; and the random numbers
 are others.
@@ -13,6 +17,7 @@ are others.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
-from slicerxai.shift.attribution import attribute
+from slicerxai.shift.attribution import Attribution, attribute
 from slicerxai.shift.graph import Mechanism, MechanismGraph
-from slicerxai.shift.options import EstimatorName, Options
+from slicerxai.shift.options import Options
 from slicerxai.shift.samples import Pair, Samples
 
 Array = NDArray[np.float64]
@@ -75,26 +80,33 @@ def problem(seed: int) -> Pair:
 
 
 def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
-    """Attribute over seeds with every estimator; figures are those of the weighting estimator on the first seed."""
+    """Attribute. Returns figures, rows and notes."""
     del data, out
-    rows: list[dict[str, Any]] = []
-    figures: dict[str, float] = {}
-    estimators: tuple[EstimatorName, ...] = ("weighting", "robust", "plain")
-    for seed in range(1 if quick else 5):
-        pair = problem(seed)
-        for estimator in estimators:
-            options = Options(estimator=estimator, limit=100.0, repeats=1, permutations=199, seed=seed)
-            result = attribute(pair, GRAPH, options)
-            rise = result.drop
-            rows.append({"seed": seed, "estimator": estimator, "rise": rise, "unresolved": result.unresolved})
-            rows[-1] |= dict(zip(result.names, result.phi.tolist(), strict=True))
-            if estimator == "weighting" and seed == 0:
-                low, high = result.interval[GRAPH.index("P(Y|G)")].tolist()
-                figures = {
-                    "phi_y_given_g": float(result.phi[GRAPH.index("P(Y|G)")]),
-                    "rise": rise,
-                    "phi_low": low,
-                    "phi_high": high,
-                }
-    figures["phi_y_given_g_robust"] = rows[1]["P(Y|G)"]
+    default = Options(repeats=1, permutations=99)
+    others = {
+        "robust, all taken as shifted": replace(default, evidence_level=1.0),
+        "weighting": replace(default, estimator="weighting"),
+        "plain": replace(default, estimator="plain"),
+    }
+    pair = problem(0)
+    result = attribute(pair, GRAPH, default)
+    shared = GRAPH.index("P(Y|G)")
+    rows = [_row(0, default.estimator, result)]
+    figures = {
+        "phi_y_given_g": float(result.phi[shared]),
+        "rise": result.drop,
+        "phi_low": float(result.interval[shared, 0]),
+        "phi_high": float(result.interval[shared, 1]),
+    }
+    rows += [_row(0, name, attribute(pair, GRAPH, options)) for name, options in others.items()]
+    more = [] if quick else [attribute(problem(seed), GRAPH, replace(default, seed=seed)) for seed in range(1, 5)]
+    rows += [_row(seed + 1, default.estimator, one) for seed, one in enumerate(more)]
+    if more:
+        shares = np.array([one.phi[shared] for one in (result, *more)])
+        figures |= {"phi_mean": float(shares.mean()), "phi_sd": float(shares.std(ddof=1))}
     return {"figures": figures, "rows": rows, "notes": ["Published: 0.449 of a rise of 0.456 (0.100 to 0.556)."]}
+
+
+def _row(seed: int, estimator: str, result: Attribution) -> dict[str, Any]:
+    shares = dict(zip(result.names, result.phi.tolist(), strict=True))
+    return {"seed": seed, "estimator": estimator, "rise": result.drop, **shares, "unresolved": result.unresolved}
