@@ -38,6 +38,11 @@ class Settings(BaseSettings):
         return self.home / "jobs"
 
     @property
+    def scores(self) -> Path:
+        """Predictions and scores of cohorts' cases, by digests; may be deleted at any time."""
+        return self.home / "scores"
+
+    @property
     def cohorts_folder(self) -> Path:
         return self.cohorts or self.home / "cohorts"
 

@@ -48,7 +48,10 @@ def environment(centre: str, rater: str = "consensus") -> Environment:
 
 
 def toy_cohort(folder: Path, patients: int = 8, noise: float = 0.05) -> Cohort:
-    """So many patients in each of centre 01 and centre 03, whose scanner blurs; masks of all `RATERS`."""
+    """So many patients in each of centre 01 and centre 03, whose scanner blurs; masks of all `RATERS`.
+
+    The folder is a cohort for readers too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     axes = np.meshgrid(*(np.arange(n) - n / 2 for n in SHAPE), indexing="ij")
@@ -71,4 +74,13 @@ def toy_cohort(folder: Path, patients: int = 8, noise: float = 0.05) -> Cohort:
             write_volume(paths[rater], Volume((away < size + more).astype(np.uint8), affine))
         about = {"centre": centre, "age": float(rng.integers(20, 70)), "sex": "FM"[n % 2], "burden": size**3 / 30}
         cases.append(Case(name, {"FLAIR": folder / f"{name}.nii.gz"}, paths, about))
+    (folder / "cases.csv").write_text("\n".join([HEADER, *map(_line, cases)]) + "\n")
     return Cohort("toy", tuple(cases))
+
+
+HEADER = ",".join(["case_id", "FLAIR", *(f"mask_{rater}" for rater in RATERS), "centre", "age", "sex", "burden"])
+
+
+def _line(case: Case) -> str:
+    files = [case.images["FLAIR"].name, *(path.name for path in case.masks.values())]
+    return ",".join([case.id, *files, *map(str, case.metadata.values())])

@@ -1,4 +1,4 @@
-"""An explanation as a folder: `explanation.json`, `overlays/NAME.nrrd` and `figures/NAME.png`."""
+"""An explanation as a folder: `explanation.json`, `overlays/NAME.nrrd`, `figures/NAME.png` and `tables/NAME.csv`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from slicerxai.explain.contract import (
     Table,
     Verdict,
 )
+from slicerxai.explain.csv_tables import write_tables
 
 FORMAT = 1
 DOCUMENT = "explanation.json"
-OWN = frozenset({DOCUMENT, "overlays", "figures", "report.html", "overview.png"})
+OWN = frozenset({DOCUMENT, "overlays", "figures", "tables", "report.html", "overview.png"})
 """All that the folder of an explanation may hold; anything else in it is somebody's own and is never removed."""
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -98,6 +99,9 @@ def save(explanation: Explanation, folder: Path) -> None:
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
     try:
         write_parts(explanation, partial)
+        if explanation.tables:
+            check_names("table", explanation.tables)
+            write_tables(explanation.tables, partial / "tables")
         partial.chmod(0o755)
         _put_in_place(partial, folder)
     finally:

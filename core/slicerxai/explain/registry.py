@@ -43,6 +43,15 @@ METHODS: dict[str, Entry] = {
             parameters="slicerxai.explain.prediction_parameters:PredictionParameters",
             explainer="slicerxai.explain.prediction:PredictionExplainer",
         ),
+        Entry(
+            name="shift",
+            subject="cohort",
+            title="Shift attribution",
+            summary="How much of a drop in performance at another site comes from its scanner, its annotators and its "
+            "patients.",
+            parameters="slicerxai.explain.shift_parameters:ShiftParameters",
+            explainer="slicerxai.explain.shift:ShiftExplainer",
+        ),
     ]
 }
 

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
+from slicerxai.data.cohort import Environment
 from slicerxai.explain.contract import ExplainParameters
-from slicerxai.shift.options import Options
+from slicerxai.shift.options import DiscriminatorName, EstimatorName, ExchangeName, IntervalName, MetricName, Options
 
 
 class ShiftParameters(ExplainParameters):
-    """How a drop in performance is divided among the mechanisms."""
+    """What is compared, and how a drop in performance is divided among the mechanisms."""
 
-    estimator: Literal["robust", "weighting", "plain"] = Field(
+    source: Environment = Field(description="Where the model does well, as in its training.")
+    target: Environment = Field(description="Where it is deployed.")
+    metric: MetricName = Field(
+        default="dice",
+        description="Performance on a case: dice, f1, precision and recall (lesion by lesion), volume_error_ml or "
+        "surface_distance_mm.",
+    )
+    burden: str = Field(
+        default="none",
+        pattern=r"^(none|(metadata|mask):.+)$",
+        description="Where disease burden is read, which explains most of the metric's variance: metadata:KEY, a "
+        "number in ml; mask:RATER, masks that every case has and that are compared with no other, such as "
+        "mask:consensus; or none.",
+    )
+    exchange: ExchangeName = Field(
+        default="auto",
+        description="What is measured instead of estimated. paired: annotation, where every case has both raters' "
+        "masks; harmonised: acquisition, by carrying images over to the other site's look and running the model again; "
+        "auto: paired where possible.",
+    )
+    estimator: EstimatorName = Field(
         default="robust",
         description="robust: regression of the metric corrected by weights, the most exact with few cases; weighting: "
         "reweighted cases, conditional ratios, calibrated and truncated; plain: source cases reweighted by the "
         "published formula as printed.",
     )
-    discriminator: Literal["logistic", "boosted"] = Field(
+    discriminator: DiscriminatorName = Field(
         default="logistic",
         description="What tells the sites apart: logistic regression (few cases) or boosted trees (hundreds of cases).",
     )
@@ -32,7 +53,7 @@ class ShiftParameters(ExplainParameters):
         allow_inf_nan=False,
         description="Largest weight of a case; by default the square root of the number of cases.",
     )
-    interval: Literal["jackknife", "bca"] = Field(
+    interval: IntervalName = Field(
         default="jackknife",
         description="jackknife: studentised, leaves subjects out, fast; bca: bootstrap over subjects.",
     )

@@ -63,7 +63,10 @@ def test_it_explains(in_tiny_home: Path, tmp_path: Path, capsys: pytest.CaptureF
         "figures",
         "overview.png",
         "report.html",
+        "tables",
     ]
+    lines = (out / "tables" / "cases.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert lines[:2] == ["environment,case,volume (mm³)", "source,p0,11.0"]
 
 
 def test_help_shows_the_form(capsys: pytest.CaptureFixture[str]) -> None:

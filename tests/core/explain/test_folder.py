@@ -1,3 +1,4 @@
+import csv
 import json
 import math
 import tempfile
@@ -63,11 +64,7 @@ explanations = st.builds(
     parameters=st.dictionaries(text, json_values, max_size=3),
     image_id=text,
     overlays=unique(overlays),
-    tables=st.dictionaries(
-        text,
-        st.builds(Table, title=text, columns=st.lists(text), rows=st.lists(st.lists(cells), max_size=3)),
-        max_size=2,
-    ),
+    tables=unique(st.builds(Table, title=text, columns=st.lists(text), rows=st.lists(st.lists(cells), max_size=3))),
     figures=unique(st.builds(Figure, png=st.binary(max_size=30).map(PNG.__add__), caption=text)),
     flags=st.lists(st.builds(Flag, subject=text, message=text), max_size=2),
     metrics=st.dictionaries(text, numbers, max_size=3),
@@ -205,12 +202,20 @@ def test_nothing_of_somebody_else_is_overwritten(explanation, tmp_path, prepare)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a b", "é", "a.nrrd", "params", "Params", "x" * 101, "a\n"])
-@pytest.mark.parametrize("kind", ["overlays", "figures"])
+@pytest.mark.parametrize("kind", ["overlays", "figures", "tables"])
 def test_bad_names_are_refused_and_leave_nothing(name, kind, tmp_path):
-    part = Overlay(volume(), "image", "", "") if kind == "overlays" else Figure(PNG, "")
+    table = Table(title="", columns=[], rows=[])
+    part = {"overlays": Overlay(volume(), "image", "", ""), "figures": Figure(PNG, ""), "tables": table}[kind]
     with pytest.raises(InputError, match="accepted"):
         save(Explanation(method="m", parameters={}, image_id="1", **{kind: {name: part}}), tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tables_are_written_for_spreadsheets(tmp_path):
+    table = Table(title="T", columns=["a, b", "c"], rows=[["Ü", 1.5], [None, True], ['"', -3]])
+    save(Explanation(method="m", parameters={}, image_id="1", tables={"x": table}), tmp_path / "out")
+    with (tmp_path / "out" / "tables" / "x.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file)) == [["a, b", "c"], ["Ü", "1.5"], ["", "true"], ['"', "-3"]]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from slicerxai.data.cohort import Environment
 from slicerxai.errors import Cancelled, InputError
 from slicerxai.explain.shift_parameters import ShiftParameters
 from slicerxai.shift import attribution
@@ -164,6 +165,6 @@ def test_observed_exchange_and_plain_do_not_mix():
 
 
 def test_parameters_for_users_cover_all_options():
-    parameters = ShiftParameters()
+    parameters = ShiftParameters(source=Environment(), target=Environment())
     assert Options(**parameters.options()) == Options()
     assert all(field.description for field in ShiftParameters.model_fields.values())
