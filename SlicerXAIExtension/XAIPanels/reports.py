@@ -1,4 +1,4 @@
-"""The server's HTML report of a result, opened in the web browser."""
+"""The server's HTML report of a result: opened in the web browser, or saved."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ class Reports:
 
     Args:
         say: shows a sentence to the user.
+        earlier: why a result of an earlier session has no report.
     """
 
-    def __init__(self, tasks: Tasks, say: Callable[[str], None]) -> None:
+    def __init__(self, tasks: Tasks, say: Callable[[str], None], earlier: str = OF_EARLIER_SESSION) -> None:
         self._tasks = tasks
         self._say = say
+        self._earlier = earlier
         self._jobs: dict[str, str] = {}
         self._folder: TemporaryDirectory | None = None
 
@@ -39,19 +41,26 @@ class Reports:
 
     def reason(self, node: Any) -> str:
         """Why there is no report of a result; empty when there is."""
-        return "" if node is not None and node.GetID() in self._jobs else OF_EARLIER_SESSION
+        return "" if node is not None and node.GetID() in self._jobs else self._earlier
 
     def open(self, client: Client, node: Any) -> None:
         """Fetch in the background, then open."""
-        job = self._jobs[node.GetID()]
-        self._say("Fetching the report …")
-        self._tasks.start(lambda stop, progress: client.report(job), self._arrived, self._failed)
+        self._fetch(client, node, self._arrived)
+
+    def save(self, client: Client, node: Any, path: Path) -> None:
+        """Fetch in the background, then write to a file that the user has chosen."""
+        self._fetch(client, node, lambda html: self._write(html, path))
 
     def close(self) -> None:
         """Remove the pages, which show the patient's image."""
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+    def _fetch(self, client: Client, node: Any, arrived: Callable[[str], None]) -> None:
+        job = self._jobs[node.GetID()]
+        self._say("Fetching the report …")
+        self._tasks.start(lambda stop, progress: client.report(job), arrived, self._failed)
 
     def _arrived(self, html: str) -> None:
         if self._folder is None:
@@ -63,6 +72,16 @@ class Reports:
         self._say(
             "The report is open in the web browser." if opened else f"No web browser opened; the report is {page}."
         )
+
+    def _write(self, html: str, path: Path) -> None:
+        unfinished = path.with_name(f".{path.name}.part")
+        try:
+            unfinished.write_text(html, encoding="utf-8")
+            unfinished.replace(path)
+        except OSError as error:
+            self._say(f"The report cannot be written to {path} ({error.strerror}); choose another place.")
+        else:
+            self._say(f"The report is saved as {path}.")
 
     def _failed(self, error: BaseException) -> None:
         self._say(f"No report: {error}")

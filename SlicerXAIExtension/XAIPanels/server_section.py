@@ -20,6 +20,8 @@ from .words import BAD, GOOD, coloured
 DEFAULT_URL = "http://127.0.0.1:8000"
 SETTING = "ExplainableAI/serverUrl"
 """The panels share the address."""
+LOST = frozenset({"unreachable", "timeout", "tls", "unauthorised"})
+"""Kinds of errors after which a connection is no connection any more."""
 
 
 @dataclass(frozen=True)

@@ -7,23 +7,18 @@ whole layer is then blended with the foreground's opacity. So a colour is either
 from __future__ import annotations
 
 import numpy as np
+from XAIPanels.colours import PREDICTION, rgb
 
 FOR = ("#a83c00", "#e87800", "#ffb81c")
 """From weak to strong, for positive values: what speaks for the label. Not up to white, which is a FLAIR lesion."""
 AGAINST = ("#1446c8", "#2f86f5", "#62c0ff")
 """From weak to strong, for negative values: what speaks against it."""
-LESIONS = "#b5ffa6"
+LESIONS = PREDICTION
 EXPLAINED = "#bf4dac"
 """Outlines; they differ from both sides of the map and from each other for colour-blind readers too."""
 
 SIZE = 256
 """Entries of a table; slice views map the window to 0 … 255 first."""
-
-
-def rgb(colour: str) -> tuple[float, float, float]:
-    """Red, green and blue in [0, 1] of a colour such as "#35d0ff"."""
-    red, green, blue = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
-    return red, green, blue
 
 
 def fractions() -> np.ndarray:

@@ -11,7 +11,7 @@ import slicer
 from XAILib.errors import ServerError, Stopped
 from XAIPanels.errors import SceneError
 from XAIPanels.reports import Reports
-from XAIPanels.server_section import ServerSection
+from XAIPanels.server_section import LOST, ServerSection
 from XAIPanels.tasks import Task, Tasks
 from XAIPanels.words import RESEARCH_USE, duration
 
@@ -32,8 +32,6 @@ OTHER_LESION = (
     "The centre of lesion {} lies nearer to another lesion, which was explained; pick it in the views instead."
 )
 UNREACHABLE = "the server cannot be asked; see “Server” above."
-LOST = frozenset({"unreachable", "timeout", "tls", "unauthorised"})
-"""Kinds of errors after which a connection is no connection any more."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,33 @@
+"""Combo boxes that are filled anew, and controls that say why they cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def offer(combo: Any, names: Iterable[str], wanted: str, data: Iterable[Any] | None = None) -> None:
+    """Replace the entries without a signal; `wanted`, an entry's data or else its name, is chosen where it is offered.
+
+    Args:
+        data: what each entry stands for; by default its name.
+    """
+    names = list(names)
+    values = names if data is None else list(data)
+    combo.blockSignals(True)
+    combo.clear()
+    for name, value in zip(names, values):
+        combo.addItem(name, value)
+    combo.currentIndex = values.index(wanted) if wanted in values else (0 if names else -1)
+    combo.blockSignals(False)
+
+
+def chosen(combo: Any) -> Any:
+    """What the current entry stands for; None without one."""
+    return combo.itemData(combo.currentIndex) if combo.currentIndex >= 0 else None
+
+
+def enable(widget: Any, reason: str, hint: str) -> None:
+    """Switch a control on, or off with the reason as its tooltip."""
+    widget.enabled = not reason
+    widget.toolTip = reason or hint

@@ -1,0 +1,12 @@
+"""Colours of outlines over grey images; colour-blind readers can tell them apart."""
+
+from __future__ import annotations
+
+PREDICTION = "#b5ffa6"
+"""The model's own outline, in every panel."""
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    """Red, green and blue in [0, 1] of a colour such as "#35d0ff"."""
+    red, green, blue = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
+    return red, green, blue

@@ -1,0 +1,74 @@
+"""Label maps as segments that are drawn as outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import slicer
+from XAILib.nrrd import Volume
+
+from .colours import rgb
+from .volumes import image_data, make_volume, to_matrix
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A segment to be.
+
+    Attributes:
+        id: of the segment, unique within its segmentation.
+        name, colour: for people; the colour as "#rrggbb".
+        labelmap: 0 and 1 (uint8).
+    """
+
+    id: str
+    name: str
+    colour: str
+    labelmap: Volume
+
+
+def add_segmentation(scene: Any, outlines: Sequence[Outline], name: str) -> Any:
+    """A segmentation node with one segment for each outline.
+
+    Outlines only, and no closed surface until somebody asks for it: a filled segment would hide the image.
+    """
+    node = slicer.vtkMRMLSegmentationNode()
+    node.SetName(name)
+    node = scene.AddNode(node)
+    node.CreateDefaultDisplayNodes()
+    node.SetSourceRepresentationToBinaryLabelmap()
+    for outline in outlines:
+        add_outline(node, outline)
+    if outlines:
+        first = outlines[0].labelmap
+        node.SetReferenceImageGeometryParameterFromVolumeNode(make_volume(first.array, first.affine))
+    display = node.GetDisplayNode()
+    display.SetAllSegmentsVisibility2DFill(False)
+    display.SetAllSegmentsVisibility2DOutline(True)
+    display.SetSliceIntersectionThickness(2)
+    return node
+
+
+def add_outline(node: Any, outline: Outline) -> None:
+    """One more segment of a segmentation of `add_segmentation`."""
+    segment = slicer.vtkSegment()
+    segment.SetName(outline.name)
+    segment.SetColor(*rgb(outline.colour))
+    segment.AddRepresentation(binary_labelmap(), _oriented(outline.labelmap))
+    node.GetSegmentation().AddSegment(segment, outline.id)
+    node.GetDisplayNode().SetSegmentVisibility2DFill(outline.id, False)
+
+
+def binary_labelmap() -> str:
+    """Name of the representation that holds voxels."""
+    return str(slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName())
+
+
+def _oriented(volume: Volume) -> Any:
+    """An oriented image that holds a copy of the voxels."""
+    image = slicer.vtkOrientedImageData()
+    image.ShallowCopy(image_data(volume.array))
+    image.SetGeometryFromImageToWorldMatrix(to_matrix(volume.affine))
+    return image

@@ -1,0 +1,76 @@
+"""The matrix of raters: what a change from the row's to the column's masks costs on the same images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+
+from .attribution import Matrix, signed
+
+COST, GAIN = (232, 120, 0), (47, 134, 245)
+PALE = 0.85
+"""Share of the full colour that the largest value of a matrix gets, so that black numbers stay readable."""
+LEAST = 2.0
+"""Smallest value that may get the darkest colour: the noise of a quiet matrix shall not look dramatic."""
+ROW_HEIGHT = 24
+
+
+class MatrixTable:
+    """Read-only; colours and numbers in the cells, intervals in their tooltips."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        table.verticalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
+        table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+
+    def fill(self, matrix: Matrix, unit: str) -> None:
+        """Show a matrix.
+
+        Args:
+            unit: of its values.
+        """
+        count = len(matrix.raters)
+        self.table.clear()
+        self.table.rowCount = self.table.columnCount = count
+        self.table.setHorizontalHeaderLabels(list(matrix.raters))
+        self.table.setVerticalHeaderLabels(list(matrix.raters))
+        largest = max([LEAST, *(abs(value) for row in matrix.values for value in row if value is not None)])
+        for row in range(count):
+            for column in range(count):
+                self.table.setItem(row, column, _cell(matrix, row, column, largest, unit))
+        self.table.setFixedHeight(30 + ROW_HEIGHT * count)
+
+
+def _cell(matrix: Matrix, row: int, column: int, largest: float, unit: str) -> Any:
+    value = matrix.values[row][column]
+    item = qt.QTableWidgetItem("" if row == column else signed(value))
+    item.setTextAlignment(qt.Qt.AlignCenter)
+    item.setToolTip(tip(matrix, row, column, unit))
+    item.setForeground(qt.QBrush(qt.QColor("#000000")))
+    item.setBackground(qt.QBrush(qt.QColor(*colour(None if row == column else value, largest))))
+    return item
+
+
+def tip(matrix: Matrix, row: int, column: int, unit: str) -> str:
+    """A cell in words."""
+    one, other = matrix.raters[row], matrix.raters[column]
+    value = matrix.values[row][column]
+    if row == column:
+        return f"Rater {one}"
+    if value is None:
+        return f"From rater {one} to rater {other}: not known"
+    low, high = matrix.low[row][column], matrix.high[row][column]
+    interval = "" if low is None or high is None else f" (interval {signed(low)} to {signed(high)})"
+    word = "costs" if value >= 0 else "gains"
+    return f"From rater {one}'s to rater {other}'s masks: {word} {abs(value):.1f} {unit}{interval}"
+
+
+def colour(value: float | None, largest: float) -> tuple[int, int, int]:
+    """Orange for a cost, blue for a gain, stronger for more; grey where nothing is known."""
+    if value is None:
+        return 225, 225, 225
+    share = PALE * min(abs(value) / largest, 1.0)
+    red, green, blue = COST if value >= 0 else GAIN
+    return round(255 - share * (255 - red)), round(255 - share * (255 - green)), round(255 - share * (255 - blue))

@@ -1,0 +1,281 @@
+"""The panel: sections put together, one attribution at a time, and what becomes of it when the scene changes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import qt
+import slicer
+from XAILib.client import OnProgress
+from XAILib.errors import ServerError, Stopped
+from XAILib.result import Result
+from XAIPanels.choosing import enable
+from XAIPanels.job_state import JobState
+from XAIPanels.reports import Reports
+from XAIPanels.server_section import LOST, ServerSection
+from XAIPanels.tasks import Task, Tasks
+from XAIPanels.words import RESEARCH_USE, duration
+
+from .attribution import title_of
+from .case_opener import CaseOpener
+from .data_section import DataSection
+from .environment_section import EnvironmentSection
+from .logic import ShiftLogic
+from .options_section import OptionsSection, burdens, pair_words
+from .result_section import ResultSection
+from .server import ShiftServer, ask, found
+from .work import attribute
+
+CANCELLED = "Cancelled. The server has stopped the computation; predictions that it had made are kept there."
+SCENE_CLOSED = "The scene was closed, so its attribution was cancelled."
+SAME = "Source and target are the same; choose another rater or other cases for one of them."
+EARLIER = "This result was made in an earlier session; attribute the drop again to get its report. It takes a moment."
+RUNNING = "An attribution is running; cancel it or wait for it."
+
+
+@dataclass
+class Job:
+    """One attribution that is under way.
+
+    Attributes:
+        ended_because: what to tell when it was cancelled.
+    """
+
+    started: float
+    task: Task | None = None
+    stopping: bool = False
+    ended_because: str = CANCELLED
+
+
+class ShiftPanel:
+    """Everything that is seen of the module.
+
+    Attributes:
+        root: the widget to put into the module's layout.
+    """
+
+    def __init__(self, ui_file: str) -> None:
+        self.root = slicer.util.loadUI(ui_file)
+        self.ui = slicer.util.childWidgetVariables(self.root)
+        self.ui.researchNote.text = f"<small>{RESEARCH_USE}</small>"
+        self.logic = ShiftLogic()
+        self._tasks = Tasks()
+        self._job: Job | None = None
+        self.server = ServerSection(self.ui, self._tasks, ask, found, self._server_changed)
+        self.state = JobState(self.ui, "Not attributed")
+        self.data = DataSection(self.ui, self.logic, self._tasks, self._data_changed, self._lost)
+        self.source = EnvironmentSection(self.ui, "source", self.logic, _first, self._selection_changed)
+        self.target = EnvironmentSection(self.ui, "target", self.logic, _second, self._selection_changed)
+        self.options = OptionsSection(self.ui, self.logic, self.refresh)
+        self.opener = CaseOpener(self.ui, self.logic, self._tasks, self.refresh, self._lost)
+        self.result = ResultSection(self.ui, self.logic, self._open_case, self.opener.show, self.refresh)
+        self.reports = Reports(self._tasks, self.result.say, EARLIER)
+        self.ui.runButton.connect("clicked()", self.attribute)
+        self.ui.cancelButton.connect("clicked()", self.cancel)
+        self.ui.reportButton.connect("clicked()", self.open_report)
+        self.ui.saveButton.connect("clicked()", self.save_report)
+        self._later = qt.QTimer()
+        self._later.singleShot = True
+        self._later.interval = 0
+        self._later.connect("timeout()", self.follow_scene)
+        self.logic.on_change = self._later.start
+        self.root.setMRMLScene(slicer.mrmlScene)
+        self.restore()
+
+    def restore(self) -> None:
+        """Take the choices and results of the scene."""
+        self.server.propose(self.logic.parameters().server_url)
+        for section in (self.source, self.target):
+            section.restore()
+        self.options.restore(self._method)
+        self.data.restore()
+        self.follow_scene()
+
+    def follow_scene(self) -> None:
+        """Nodes came or went."""
+        self.result.update()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Enable what can be used and say why the rest cannot."""
+        running = self._job is not None
+        reason = "Connecting …" if self.server.connecting else self.data.reason
+        self.server.refresh()
+        self.data.refresh(running)
+        for section in (self.source, self.target):
+            section.refresh(running, reason)
+        self.options.refresh(running)
+        self._refresh_run(running, reason or self._selection_reason())
+        connected = "" if self.server.server is not None else "Connect to the server first."
+        opening = "A case is being opened; wait for it, or stop it." if self.opener.busy else ""
+        report = connected or self.reports.reason(self.result.shown)
+        self.result.refresh(opening or connected, self.opener.busy, report)
+
+    def attribute(self) -> None:
+        """What the one big button does."""
+        server, cohort = self.server.server, self.data.cohort
+        if self._job is not None or server is None or cohort is None or self._selection_reason():
+            return
+        parameters: dict[str, Any] = {
+            **self.options.options,
+            "source": self.source.environment.document(),
+            "target": self.target.environment.document(),
+        }
+        client, name, model = server.client, cohort.name, self.data.model
+        self._job = job = Job(time.monotonic())
+        choices = self.logic.parameters()
+        choices.server_url, choices.cohort = self.server.url, name
+        self.state.progress(0.0, "starting", None)
+
+        def work(stop: Event, progress: OnProgress) -> Result:
+            return attribute(client, name, model, parameters, stop, progress)
+
+        job.task = self._tasks.start(work, self._done, self._failed, self._progress)
+        self.refresh()
+
+    def cancel(self) -> None:
+        """Stop the running attribution, here and on the server."""
+        self._cancel(CANCELLED)
+
+    def scene_closing(self) -> None:
+        """The results go; so does the job."""
+        self.reports.forget()
+        self.server.forget_plans()
+        self.opener.forget()
+        self.state.say("")
+        self._cancel(SCENE_CLOSED)
+
+    def close(self) -> None:
+        """Stop everything and let go of the scene; the panel cannot be used afterwards."""
+        self._later.stop()
+        self.logic.close()
+        self._tasks.close()
+        self.reports.close()
+        self._job = None
+
+    def open_report(self) -> None:
+        """Open the shown result's report in the web browser."""
+        server, node = self.server.server, self.result.shown
+        if server is not None and not self.reports.reason(node):
+            self.reports.open(server.client, node)
+
+    def save_report(self) -> None:
+        """Ask where, then save the shown result's report."""
+        server, node = self.server.server, self.result.shown
+        if server is None or self.reports.reason(node):
+            return
+        proposed = str(Path.home() / "shift-attribution.html")
+        answer = qt.QFileDialog.getSaveFileName(self.root, "Save report", proposed, "HTML page (*.html)")
+        chosen = str(answer[0] if isinstance(answer, (list, tuple)) else answer)
+        if chosen:
+            path = Path(chosen)
+            self.reports.save(server.client, node, path if path.suffix else path.with_suffix(".html"))
+
+    def _open_case(self, node: Any, case: str) -> None:
+        if self.server.server is not None:
+            self.opener.open(self.server.server, node, case)
+
+    def _refresh_run(self, running: bool, reason: str) -> None:
+        stopping = self._job is not None and self._job.stopping
+        hint = "Compare the model's performance in source and target, and say where the difference comes from."
+        enable(self.ui.runButton, RUNNING if running else reason, hint)
+        self.ui.cancelButton.enabled = running and not stopping
+        self.ui.cancelButton.toolTip = "Stop the computation on the server too." if running else "Nothing is running."
+        self.ui.hintLabel.visible = bool(reason) and not running
+        self.ui.hintLabel.text = reason.replace("&", "&amp;").replace("<", "&lt;")
+        selected = (self.source.selected, self.target.selected)
+        words = pair_words(self.source.environment, self.target.environment, selected)
+        self.ui.pairLabel.text = words
+        self.ui.pairLabel.visible = bool(words) and not reason
+
+    def _selection_reason(self) -> str:
+        if reason := self.source.reason or self.target.reason:
+            return reason
+        return SAME if self.data.cohort is not None and self.source.environment == self.target.environment else ""
+
+    @property
+    def _method(self) -> Any:
+        server: ShiftServer | None = self.server.server
+        return server.shift if server is not None else None
+
+    def _server_changed(self) -> None:
+        self.data.fill(self.server.server)
+        self.options.fill(self._method)
+        self._data_changed()
+
+    def _data_changed(self) -> None:
+        for section in (self.source, self.target):
+            section.fill(self.data.cohort)
+        self._selection_changed()
+
+    def _selection_changed(self) -> None:
+        cohort = self.data.cohort
+        if cohort is not None:
+            selected = (*self.source.selected, *self.target.selected)
+            raters = (self.source.environment.rater, self.target.environment.rater)
+            self.options.offer_burdens(*burdens(cohort, selected, raters))
+        self.refresh()
+
+    def _lost(self, error: ServerError) -> None:
+        if error.kind in LOST:
+            self.server.lost(error)
+
+    def _cancel(self, reason: str) -> None:
+        job = self._job
+        if job is None or job.task is None:
+            return
+        job.stopping, job.ended_because = True, reason
+        self.state.progress(0.0, "cancelling", None)
+        job.task.cancel()
+        self.refresh()
+
+    def _progress(self, fraction: float, message: str, eta: float | None) -> None:
+        if self._job is not None and not self._job.stopping:
+            self.state.progress(fraction, message, eta)
+
+    def _done(self, result: Result) -> None:
+        job = self._end_job()
+        if job.stopping:  # it was finished just before it could be stopped: what the user wanted counts
+            self.state.say(job.ended_because)
+            self.refresh()
+            return
+        document = dict(result.document)
+        node = self.logic.add(document)
+        self.reports.remember(node, result.job)
+        self.result.say("")
+        self.result.show(node)
+        for section in (self.data, self.source, self.target, self.options):
+            section.collapse()
+        self.state.succeed(f"{title_of(document)}, in {duration(time.monotonic() - job.started)}.")
+        self.refresh()
+
+    def _failed(self, error: BaseException) -> None:
+        job = self._end_job()
+        if isinstance(error, Stopped):
+            self.state.say(job.ended_because)
+        elif isinstance(error, ServerError):
+            self.state.fail(str(error))
+            self._lost(error)
+        else:
+            self.state.fail(f"unexpected fault: {error!r}. Please report it.")
+        self.refresh()
+        if not isinstance(error, (Stopped, ServerError)):
+            raise error
+
+    def _end_job(self) -> Job:
+        job, self._job = self._job, None
+        assert job is not None  # noqa: S101 - every task belongs to a job
+        return job
+
+
+def _first(raters: list[str]) -> str:
+    return raters[0] if raters else ""
+
+
+def _second(raters: list[str]) -> str:
+    """Another rater than the first, as a target that differs."""
+    return raters[min(1, len(raters) - 1)] if raters else ""
