@@ -9,6 +9,7 @@ import pytest
 from slicerxai.explain.multipart import decode
 from tests.support.cohort_method import NAME, write_cohort
 from tests.support.server import FRUGAL, Server
+from tests.support.toy_shift import toy_cohort
 
 SCRIPT = Path(__file__).parents[1] / "support" / "with_cohort_method.py"
 SOURCE = {"where": {"centre": {"values": ["01"]}}, "rater": "1"}
@@ -25,6 +26,7 @@ def running(tmp_path_factory, tiny_home):
     cohorts = root / "cohorts"
     write_cohort(cohorts / "patients")
     write_cohort(cohorts / "changing")
+    toy_cohort(cohorts / "two hospitals", patients=6)
     write_cohort(cohorts / "broken scan")
     (cohorts / "broken scan" / "p1_mask1.nii.gz").write_bytes(b"no image")
     (cohorts / "empty").mkdir()
@@ -44,7 +46,7 @@ def ended(job):
 
 def test_cohorts_are_listed(running):
     content = running.request("GET", "/explain/cohorts").json()
-    assert [view["name"] for view in content["cohorts"]] == ["broken scan", "changing", "patients"]
+    assert [view["name"] for view in content["cohorts"]] == ["broken scan", "changing", "patients", "two hospitals"]
     assert content["cohorts"][2]["raters"] == {"1": 6, "2": 6}
     assert set(content["unusable"]) == {"empty", "linked"}
 
@@ -61,6 +63,47 @@ def test_a_job_gives_result_and_report(running):
     assert "centre is 07; masks of rater 2" in running.request("GET", f"/explain/jobs/{job['id']}/report").text
     again = running.request("POST", f"/explain/{NAME}", json=job["request"]).json()
     assert (again["state"], again["message"]) == ("done", "from the store")
+
+
+def shift(source="01", target="03", raters=("1", "2"), **more):
+    environments = {
+        name: {"where": {"centre": {"values": [centre]}}, "rater": rater}
+        for name, centre, rater in zip(("source", "target"), (source, target), raters, strict=True)
+    }
+    return {"cohort": "two hospitals", "parameters": environments | {"permutations": 99, "repeats": 1} | more}
+
+
+def test_shift_is_attributed_and_a_second_question_costs_no_second_prediction(running):
+    methods = {method["name"]: method for method in running.request("GET", "/explain/").json()["methods"]}
+    assert {"source", "target"} <= set(methods["shift"]["parameters"]["required"])
+    answer = running.request("POST", "/explain/shift", json=shift(burden="mask:consensus"))
+    assert answer.status_code == 202, answer.text
+    seen = set()
+
+    def done(job):
+        seen.add(job["message"].split(":")[0])
+        return ended(job)
+
+    job = running.wait(answer.json()["id"], done)
+    assert job["state"] == "done", job
+    assert seen & {"source", "target", "every rater"}
+    result = running.request("GET", f"/explain/jobs/{job['id']}/result")
+    explanation = decode(result.content, result.headers["content-type"])
+    found = explanation.metrics
+    assert (found["source_cases"], found["target_cases"]) == (6, 6)
+    shares = sum(found[f"phi_{name}"] for name in ("population", "acquisition", "annotation"))
+    assert shares + found["unresolved"] == pytest.approx(found["drop"])
+    assert explanation.tables["raters"].columns == ["source rater", "1", "2", "consensus"]
+    assert list(explanation.figures) == ["shares", "cases", "raters"]
+    assert explanation.flags
+    page = running.request("GET", f"/explain/jobs/{job['id']}/report").text
+    assert "centre is 03; masks of rater 2" in page
+    scores = running.home / "scores"
+    predictions = {path.name: path.stat().st_mtime_ns for path in scores.glob("*.npz")}
+    assert len(predictions) == 12
+    answer = running.request("POST", "/explain/shift", params={"wait": True}, json=shift(raters=("2", "consensus")))
+    assert answer.status_code == 200, answer.text
+    assert {path.name: path.stat().st_mtime_ns for path in scores.glob("*.npz")} == predictions
 
 
 def test_progress_and_cancelling(running):
@@ -106,8 +149,25 @@ BAD = {
     ),
     "no such rater": (NAME, body(source={"rater": "8"}), 422, "raters are 1, 2"),
     "no such column": (NAME, body(source={"where": {"site": {"values": ["a"]}}, "rater": "1"}), 422, "age, centre"),
+    "shift without a target": ("shift", {"cohort": "two hospitals", "parameters": {"source": SOURCE}}, 422, "target"),
+    "shift to a rater nobody is": ("shift", shift(raters=("1", "9")), 422, "raters are 1, 2, consensus"),
+    "shift of an unknown metric": ("shift", shift(metric="kappa"), 422, "volume_error_ml"),
     "unknown model": (NAME, body() | {"model": "nothing"}, 404, "tiny"),
 }
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"burden": "mask:2"}, "cannot be read from rater '2'"),
+        ({"burden": "metadata:load"}, "lacks a number as metadata 'load'"),
+        ({"exchange": "paired", "raters": ("1", "1")}, "both environments take the masks of rater '1'"),
+    ],
+)
+def test_what_shift_cannot_answer_fails_in_words(running, change, says):
+    answer = running.request("POST", "/explain/shift", params={"wait": True}, json=shift(**change))
+    assert answer.status_code == 422, answer.text
+    assert says in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("name", BAD)
