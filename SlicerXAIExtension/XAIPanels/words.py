@@ -42,3 +42,8 @@ def number_range(schema: Mapping[str, Any], name: str, fallback: tuple[float, fl
 def sentence(text: str) -> str:
     """The text with a capital at its beginning."""
     return text[:1].upper() + text[1:]
+
+
+def shortened(text: str, length: int = 46) -> str:
+    """The beginning of a text, for headers, whose width would widen the whole panel."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"

@@ -18,7 +18,7 @@ if not (Path(__file__).parent / "XAILib").is_dir() and str(Path(__file__).parent
 from XAIPanels.words import RESEARCH_USE
 
 HELP = f"""
-Compares a model's performance between two selections of a server's cohort, such as two hospitals or two raters. Says how
+Compares a model's performance between two selections of a cohort, such as two hospitals or two raters. Says how
 much of the difference comes from the patients, the scanner and the people who drew the masks, and whether the data can
 support that answer. <b>{RESEARCH_USE}</b>
 """

@@ -149,13 +149,16 @@ def summary_of(document: Document, metric: str) -> str:
         return ""
     low, high = _number(metrics.get("drop_low")), _number(metrics.get("drop_high"))
     interval = "" if low is None or high is None else f" (interval {signed(low)} to {signed(high)})"
-    numbers = [_number(metrics.get(name)) for name in ("source_cases", "target_cases")]
-    counts = [f" of {number:.0f} cases" if number is not None else "" for number in numbers]
     word = "drop" if drop >= 0 else "gain"
     return (
-        f"{metric}: {source:.1f}{counts[0]} in the source, {target:.1f}{counts[1]} in the target. "
-        f"The {word} is {abs(drop):.1f} {unit}{interval}."
+        f"{metric}: {source:.1f} in the source{_count(metrics, 'source')}, {target:.1f} in the "
+        f"target{_count(metrics, 'target')}. The {word} is {abs(drop):.1f} {unit}{interval}."
     )
+
+
+def _count(metrics: Mapping[str, Any], role: str) -> str:
+    number = _number(metrics.get(f"{role}_cases"))
+    return "" if number is None else f" ({number:.0f} cases)"
 
 
 def signed(value: float | None) -> str:

@@ -30,6 +30,7 @@ class CaseTable:
     def __init__(self, table: Any, chosen: Callable[[], None], activated: Callable[[CaseRow], None]) -> None:
         self.table = table
         self._rows: tuple[CaseRow, ...] = ()
+        self._metric = ""
         self._on_chosen = chosen
         self._on_activated = activated
         table.columnCount = len(HINTS)
@@ -50,8 +51,10 @@ class CaseTable:
         Args:
             metric: what their performance is called.
         """
+        if (tuple(rows), metric) == (self._rows, self._metric):
+            return
         before = self.chosen
-        self._rows = tuple(rows)
+        self._rows, self._metric = tuple(rows), metric
         self.table.blockSignals(True)
         self.table.setHorizontalHeaderLabels(["", "Case", metric, "Other rater", "Drawn", "Predicted"])
         for column, hint in enumerate(HINTS):

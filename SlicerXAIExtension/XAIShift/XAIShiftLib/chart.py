@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,9 @@ import qt
 from .attribution import UNRESOLVED, WHOLE, Share, signed
 from .words import mechanism
 
-WIDTH = 392
+WIDTH = 380
 ROW, TOP, BOTTOM = 34, 8, 40
-LEFT, RIGHT = 96, 276
+LEFT, RIGHT = 92, 282
 """Where the plot begins and ends; names stand left of it, numbers right."""
 COST, GAIN, OTHER, TOTAL = "#e87800", "#2f86f5", "#9a9a9a", "#4a4a4a"
 PAPER, INK, FAINT = "#ffffff", "#1e1e1e", "#6e6e6e"
@@ -70,15 +71,11 @@ def name_of(share: Share) -> str:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Three to six round numbers within two ends, zero among them."""
-    step = 10.0**6
-    for factor in (5, 2, 2.5, 2, 2) * 12:
-        if (high - low) / step >= 3:
-            break
-        step /= factor if factor != 2.5 else 2
-    first = int(low / step) - 1
-    found = [index * step for index in range(first, first + 20)]
-    return [value for value in found if low <= value <= high]
+    """At most six round numbers within two ends, zero among them."""
+    size = 10.0 ** math.floor(math.log10(high - low))
+    step = next(step for step in (0.1 * size, 0.2 * size, 0.5 * size, size, 2 * size) if (high - low) / step <= 5)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [round(index * step, 6) for index in range(first, last + 1)]
 
 
 def _axis(painter: Any, height: int, place: Any, low: float, high: float, unit: str) -> None:
@@ -94,26 +91,28 @@ def _axis(painter: Any, height: int, place: Any, low: float, high: float, unit: 
 
 
 def _bar(painter: Any, top: int, place: Any, share: Share) -> None:
-    painter.setPen(qt.QColor(INK))
-    vertical = qt.Qt.AlignVCenter
-    state = share.state
-    height = ROW // 2 if state else ROW
-    painter.drawText(0, top, LEFT - 8, height, qt.Qt.AlignRight | vertical, name_of(share))
-    if state:
-        painter.setPen(qt.QColor(FAINT))
-        painter.drawText(0, top + height - 2, LEFT - 8, height, qt.Qt.AlignRight | vertical, state)
-    painter.setPen(qt.QColor(INK))
+    _lines(painter, 0, LEFT - 8, top, qt.Qt.AlignRight, name_of(share), share.state)
     if share.value is None:
-        painter.drawText(RIGHT + 8, top, WIDTH - RIGHT - 8, ROW, qt.Qt.AlignLeft | vertical, "not known")
+        _lines(painter, RIGHT + 8, WIDTH - RIGHT - 8, top, qt.Qt.AlignLeft, "not known", "")
         return
     colour = {UNRESOLVED: OTHER, WHOLE: TOTAL}.get(share.name, COST if share.value >= 0 else GAIN)
     start, end = sorted((place(0.0), place(share.value)))
     painter.fillRect(start, top + 8, max(end - start, 1), ROW - 16, qt.QColor(colour))
-    text = signed(share.value)
+    interval = ""
     if share.low is not None and share.high is not None:
         _whisker(painter, top + ROW // 2, place(share.low), place(share.high))
-        text += f"  ({signed(share.low)}, {signed(share.high)})"
-    painter.drawText(RIGHT + 8, top, WIDTH - RIGHT - 8, ROW, qt.Qt.AlignLeft | vertical, text)
+        interval = f"{signed(share.low)} to {signed(share.high)}"
+    _lines(painter, RIGHT + 8, WIDTH - RIGHT - 8, top, qt.Qt.AlignLeft, signed(share.value), interval)
+
+
+def _lines(painter: Any, left: int, width: int, top: int, side: Any, text: str, small: str) -> None:
+    """A text, and another one below it in grey where there is one."""
+    height = ROW // 2 if small else ROW
+    painter.setPen(qt.QColor(INK))
+    painter.drawText(left, top, width, height, side | qt.Qt.AlignVCenter, text)
+    if small:
+        painter.setPen(qt.QColor(FAINT))
+        painter.drawText(left, top + height - 2, width, height, side | qt.Qt.AlignVCenter, small)
 
 
 def _whisker(painter: Any, middle: int, low: int, high: int) -> None:

@@ -11,6 +11,7 @@ from XAILib.cohorts import Cohort
 from XAILib.errors import ServerError
 from XAIPanels.choosing import enable, offer
 from XAIPanels.tasks import Task, Tasks
+from XAIPanels.words import shortened
 
 from .logic import ShiftLogic
 from .server import ShiftServer

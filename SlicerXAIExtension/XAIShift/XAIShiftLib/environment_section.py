@@ -9,7 +9,7 @@ from typing import Any
 import qt
 from XAILib.cohorts import Between, Case, Cohort, Condition, Environment, OneOf, Value, shown
 from XAIPanels.choosing import chosen, offer
-from XAIPanels.words import BAD, coloured
+from XAIPanels.words import BAD, coloured, shortened
 
 from .logic import ShiftLogic
 from .words import cases
@@ -85,9 +85,8 @@ class EnvironmentSection:
             self._ui[name].enabled = usable
         self._ui["ClearButton"].enabled = usable and bool(self.environment.where)
         self._ui["State"].text = self._words() if self._cohort is not None else escape(reason)
-        title = self.role.capitalize()
-        known = self._cohort is not None
-        self._ui["Section"].text = f"{title} – {cases(len(self.selected))}: {self.environment}" if known else title
+        chosen_cases = "" if self._cohort is None else f" – {cases(len(self.selected))}: {self.environment}"
+        self._ui["Section"].text = shortened(f"{self.role.capitalize()}{chosen_cases}")
 
     def collapse(self) -> None:
         """Show the header alone, which says what is selected."""

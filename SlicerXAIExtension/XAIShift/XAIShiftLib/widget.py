@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -186,10 +187,10 @@ class ShiftPanel:
         self.ui.cancelButton.enabled = running and not stopping
         self.ui.cancelButton.toolTip = "Stop the computation on the server too." if running else "Nothing is running."
         self.ui.hintLabel.visible = bool(reason) and not running
-        self.ui.hintLabel.text = reason.replace("&", "&amp;").replace("<", "&lt;")
+        self.ui.hintLabel.text = escape(reason)
         selected = (self.source.selected, self.target.selected)
         words = pair_words(self.source.environment, self.target.environment, selected)
-        self.ui.pairLabel.text = words
+        self.ui.pairLabel.text = escape(words)
         self.ui.pairLabel.visible = bool(words) and not reason
 
     def _selection_reason(self) -> str:
