@@ -98,10 +98,9 @@ class DataSection:
         enable(self.ui.modelCombo, missing or busy, "The model whose performance is compared.")
         enable(self.ui.cohortCombo, missing or busy, "Cases of the server that the model is compared on.")
         self.ui.cohortState.text = self._words()
-        known = self.model is not None and self.cohort is not None
-        self.ui.dataSection.text = (
-            f"Model and cohort – {self.model}, {self.cohort.name}" if known else "Model and cohort"
-        )
+        cohort = self.cohort
+        chosen = "" if self.model is None or cohort is None else f" – {self.model}, {cohort.name}"
+        self.ui.dataSection.text = shortened(f"Model and cohort{chosen}")
 
     def collapse(self) -> None:
         self.ui.dataSection.collapsed = True
@@ -110,10 +109,8 @@ class DataSection:
         if self.reason or self.cohort is None:
             lines = [escape(self.reason)]
         else:
-            keys = ", ".join(self.cohort.keys) or "no metadata"
-            lines = [
-                escape(f"{cases(len(self.cohort.cases))}; raters {', '.join(self.cohort.raters) or 'none'}; {keys}.")
-            ]
+            raters, keys = (", ".join(names) or "none" for names in (self.cohort.raters, self.cohort.keys))
+            lines = [escape(f"{cases(len(self.cohort.cases))}. Raters: {raters}. Known of them: {keys}.")]
         unusable = self._server.cohorts.unusable if self._server is not None else {}
         lines += [f"<i>{escape(name)}</i> cannot be used: {escape(why)}" for name, why in unusable.items()]
         return "<br>".join(line for line in lines if line)
