@@ -124,11 +124,16 @@ SHIFTS: Final = {
     "annotation": Site(reader="b"),
     "both": Site(scanner="b", reader="b"),
     "population": Site(tilt=(0.4, -1.2)),
+    "distant annotation": Site(reader="c"),
     "disjoint acquisition": Site(scanner="c"),
-    "disjoint annotation": Site(reader="c"),
+    "disjoint acquisition and annotation": Site(scanner="c", reader="b"),
     "disjoint population": Site(burden=(-math.inf, -1.0)),
 }
-"""Target site of each shift. The source is `SOURCE`, but for the last: it sees burdens above the mean."""
+"""Target site of each shift. The source is `SOURCE`, but for the last: it sees burdens above the mean.
+
+Nothing answers the disjoint ones. A distant annotation can be answered: it is the last mechanism, so no case has to
+stand for another one's drawing.
+"""
 SOURCES: Final = {"disjoint population": Site(burden=(0.0, math.inf))}
 
 MECHANISMS: Final = ("population", "acquisition", "annotation")
@@ -168,7 +173,7 @@ class Draw:
     rows: NDArray[np.int_]
 
 
-GROUPS: Final = {"S": ("population",), "X": ("acquisition", "prediction"), "Y": ("style", "reference")}
+GROUPS: Final = {"S": ("population",), "X": ("acquisition", "prediction"), "Y": ("reference",)}
 """Groups of features of each variable of the mechanism graph."""
 
 

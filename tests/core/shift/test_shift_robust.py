@@ -120,7 +120,7 @@ def test_many_cases_give_the_truth(shifts):
     np.testing.assert_allclose(phi, truth(shifts), atol=0.012)
 
 
-def test_wrong_regression_is_saved_by_the_weights_and_wrong_weights_by_the_regression():
+def test_wrong_regression_is_saved_by_the_weights_and_wrong_weights_of_patients_by_the_regression():
     shifts = (0.6, 0.6, 0)
     pair = Pair(linear(4000, (0, 0, 0), "s", 2), linear(4000, shifts, "t", 2))
     without_regression = shapley(-game(pair, regress=False).values(np.ones((1, 8000))))[0]
@@ -130,6 +130,8 @@ def test_wrong_regression_is_saved_by_the_weights_and_wrong_weights_by_the_regre
         def log_ratios(self, weights):
             return np.zeros((len(weights), 3, weights.shape[1]))
 
+    shifts = (0.6, 0, 0)
+    pair = Pair(linear(4000, (0, 0, 0), "s", 2), linear(4000, shifts, "t", 2))
     folds = subject_folds(pair.subjects, pair.labels, 5, 0)[None]
     blind = RobustGame(Uninformed(pair, DEFAULT_GRAPH, LogisticDiscriminator(), folds), MOVING)
     np.testing.assert_allclose(shapley(-blind.values(np.ones((1, 8000))))[0], truth(shifts), atol=0.015)

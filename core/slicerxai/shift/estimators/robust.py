@@ -11,6 +11,10 @@ and weights α_k = ∏_{j <= k} p_{c_j}(v_j | pa_j) / p_{c_{k+1}}(v_j | pa_j) (t
 Terms between mechanisms of the same environment cancel and are left out. The value is right when, at every step, either
 the regression or the weight is; and the last mechanism, usually the annotation, needs no density ratio of its own.
 
+Regressions here see the variables without parents alone: who the patients are. Features of the image follow the
+metric within a site because patients differ, and carrying that slope over to another scanner is wrong by as much as the
+scanner's whole share; there the weights work alone.
+
 With all γ_k = 0 only E_{c_n}[α_{n-1} M] is left: importance weighting of the cases of whichever environment gives the
 last mechanism, which uses both samples where the paper reweights the source alone.
 """
@@ -80,9 +84,11 @@ class RobustGame:
             np.concatenate([reduce_features(g, g, COMPONENTS)[0], squares(g), *(products(g, e) for e in groups[:k])], 1)
             for k, g in enumerate(groups)
         ]
+        roots = [not graph.mechanisms[k].parents for k in self._chain]
         models = []
         for k in range(1, len(reduced)) if self.regress else ():
-            features = np.concatenate(reduced[:k], 1)
+            known = [group for group, root in zip(reduced[:k], roots, strict=False) if root] or reduced[:k]
+            features = np.concatenate(known, 1)
             ridge = choose_ridge(features, pair.labels, pair.metric, self.ratios.folds[0])
             models.append(PooledRidge(features, pair.labels, ridge))
         object.__setattr__(self, "_models", tuple(models))
