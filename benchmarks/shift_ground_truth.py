@@ -228,6 +228,9 @@ def figures(answers: Sequence[Answer]) -> dict[str, float]:
     if pure:
         found["dominant_right"] = float(np.mean([np.argmax(np.abs(a.phi)) == PURE[a.kind] for a in pure]))
     apart = [a for a in answers if a.disjoint and a.estimator == BEST]
+    null = [a for a in small if a.kind == "neither" and a.estimator == BEST]
+    if null:
+        found["null_silent"] = float(np.mean([not _significant(a) for a in null]))
     found["unreliable_recall"] = float(np.mean([not a.reliable for a in apart]))
     return found
 
@@ -241,6 +244,12 @@ def _covers(answer: Answer) -> Array:
     low, high = np.transpose(answer.interval)
     truth = np.asarray(answer.truth)
     return np.asarray((low <= truth) & (truth <= high))
+
+
+def _significant(answer: Answer) -> bool:
+    """Whether the interval of any share leaves out zero."""
+    assert answer.interval is not None
+    return any(low > 0 or high < 0 for low, high in answer.interval)
 
 
 def table(answers: Sequence[Answer]) -> list[dict[str, Any]]:

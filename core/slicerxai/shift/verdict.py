@@ -125,7 +125,8 @@ def _uncertain(j: Outcome) -> Finding:
             share,
             0.0,
             "caution",
-            f"A shift in {' and '.join(weak)} is possible but not established. What would help: more cases.",
+            f"A shift in {' and '.join(weak)} is possible but not established: it gets no share, and what it may have "
+            f"cost is left unresolved. What would help: more cases.",
         )
     reason = (
         f"No sign of a shift in {' and '.join(quiet)}; taken as unchanged, which rests on features that would show it."
