@@ -10,7 +10,7 @@ from scipy.stats import mannwhitneyu
 from slicerxai.data.cohort import Environment
 from slicerxai.explain.contract import Check
 from slicerxai.explain.shift_parameters import ShiftParameters
-from slicerxai.explain.shift_words import FEATURES
+from slicerxai.explain.shift_words import FEATURES, unit
 from slicerxai.saliency.finding import Finding
 from slicerxai.shift.attribution import Attribution
 from slicerxai.shift.study import Study, points
@@ -21,7 +21,8 @@ LEVEL = 0.05
 
 def all_checks(study: Study, parameters: ShiftParameters) -> list[Check]:
     """Those of the attribution first, in their order."""
-    found = [*judged(in_units(study.attribution, points(parameters.metric))), *_of_the_data(study, parameters)]
+    result = in_units(study.attribution, points(parameters.metric))
+    found = [*judged(result, unit(parameters.metric)), *_of_the_data(study, parameters)]
     return [Check(**vars(one)) for one in found]
 
 

@@ -15,15 +15,15 @@ RELEVANT = 0.1
 EXACT = 1e-9
 
 
-def checks(outcome: Outcome) -> tuple[Finding, ...]:
-    """All self-tests, the sum first."""
+def checks(outcome: Outcome, unit: str = "") -> tuple[Finding, ...]:
+    """All self-tests, the sum first; the unit is written after the outcome's performances."""
     return (
         _sum(outcome),
         _overlap(outcome),
         _separation(outcome),
-        _null(outcome),
+        _null(outcome, unit),
         _uncertain(outcome),
-        _remainder(outcome),
+        _remainder(outcome, unit),
         _interval(outcome),
     )
 
@@ -83,7 +83,7 @@ def _separation(j: Outcome) -> Finding:
     )
 
 
-def _null(j: Outcome) -> Finding:
+def _null(j: Outcome, unit: str) -> Finding:
     found = [name for name, state in zip(j.names, j.states, strict=True) if state == "shifted"]
     least = min(one.adjusted for one in j.evidence)
     if found:
@@ -91,8 +91,9 @@ def _null(j: Outcome) -> Finding:
         return Finding("shift beyond chance", least, 0.05, "reliable", reason)
     relevant = RELEVANT * abs(float(j.values[0]))
     low, high = (float(end) for end in j.drop_interval)
+    between = f"between {_shown(low)} and {_shown(high, unit)}"
     if max(abs(low), abs(high)) <= relevant:
-        reason = f"No mechanism differs beyond chance, and the drop is small: between {low:+.3f} and {high:+.3f}."
+        reason = f"No mechanism differs beyond chance, and the drop is small: {between}."
         return Finding("shift beyond chance", least, 0.05, "caution", reason)
     return Finding(
         "shift beyond chance",
@@ -100,8 +101,8 @@ def _null(j: Outcome) -> Finding:
         0.05,
         "unreliable",
         f"Cannot be answered from these data, because no mechanism differs between the sites by more than two random "
-        f"halves of one site would, while the drop may lie anywhere between {low:+.3f} and {high:+.3f}. What would "
-        f"help: more cases, or features that show the suspected difference.",
+        f"halves of one site would, while the drop may lie anywhere {between}. What would help: more "
+        f"cases, or features that show the suspected difference.",
     )
 
 
@@ -136,9 +137,10 @@ def _uncertain(j: Outcome) -> Finding:
     return Finding("mechanisms left open", share, 0.0, "reliable", reason)
 
 
-def _remainder(j: Outcome) -> Finding:
+def _remainder(j: Outcome, unit: str) -> Finding:
     ratio = abs(j.unresolved) / max(abs(j.drop), 1e-12)
     real = j.unresolved_interval[0] > 0 or j.unresolved_interval[1] < 0
+    part = f"{_shown(j.unresolved)} of a drop of {_shown(j.drop, unit)}"
     large = ratio > LARGE_REMAINDER
     if large and real:
         return Finding(
@@ -146,7 +148,7 @@ def _remainder(j: Outcome) -> Finding:
             ratio,
             LARGE_REMAINDER,
             "unreliable",
-            f"Cannot be answered from these data, because {j.unresolved:+.3f} of a drop of {j.drop:+.3f} is tied to no "
+            f"Cannot be answered from these data, because {part} is tied to no "
             f"mechanism: the features do not show what changed. What would help: features nearer to the suspected "
             f"cause, or the same images annotated by both sites.",
         )
@@ -155,7 +157,7 @@ def _remainder(j: Outcome) -> Finding:
         ratio,
         LARGE_REMAINDER,
         "caution" if large else "reliable",
-        f"{j.unresolved:+.3f} of a drop of {j.drop:+.3f} is tied to no mechanism"
+        f"{part} is tied to no mechanism"
         + (", within what chance differences between the samples give." if not real else "."),
     )
 
@@ -175,3 +177,8 @@ def _interval(j: Outcome) -> Finding:
         "caution",
         f"No share is established, because {why}. What would help: more cases of both sites.",
     )
+
+
+def _shown(value: float, unit: str = "") -> str:
+    """Three digits with their sign, and never a negative nothing."""
+    return f"{round(value, 4) + 0.0:+.3g} {unit}".rstrip()

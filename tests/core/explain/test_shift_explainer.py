@@ -147,6 +147,7 @@ def test_actions_name_the_mechanism_and_the_verdict_the_data(paired: Explanation
     reasons = {check.name: check.reason for check in paired.checks}
     assert next(iter(reasons)) == "shares add up"
     assert "Annotation was measured" in reasons["exchange observed"]
+    assert f"of a drop of {paired.metrics['drop']:+.3g} points" in reasons["unresolved remainder"]
     assert "from metadata:burden" in reasons["disease burden"]
 
 
