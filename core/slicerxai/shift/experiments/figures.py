@@ -152,8 +152,8 @@ def _cell(axis: Any, x: int, y: int, part: tuple[float, float, float], performan
     dark = np.isfinite(value) and abs(value) > 0.6 * largest
     colour = "white" if dark else "black"
     if np.isfinite(value):
-        axis.text(x, y - 0.2, f"{value:+.1f}", ha="center", va="center", color=colour, fontsize=11, weight="bold")
-        axis.text(x, y + 0.08, f"[{low:.0f}, {high:.0f}]", ha="center", va="center", color=colour, fontsize=8)
+        axis.text(x, y - 0.2, f"{value:+z.1f}", ha="center", va="center", color=colour, fontsize=11, weight="bold")
+        axis.text(x, y + 0.08, f"[{low:z.0f}, {high:z.0f}]", ha="center", va="center", color=colour, fontsize=8)
     if np.isfinite(performance):
         height = y + 0.33 if np.isfinite(value) else y
         axis.text(x, height, f"{performance:.1f}", ha="center", va="center", color=colour, fontsize=8, style="italic")

@@ -156,11 +156,11 @@ def _find(entries: Sequence[Entry], analysis: AnalysisName, metric: MetricName, 
 def _cell(entry: Entry | None) -> dict[str, str]:
     if entry is None:
         return dict.fromkeys(("value", "truth", "rmse", "covered"), "–")
-    spread = "" if entry.sd is None else f" ± {entry.sd:.1f}"
+    spread = "" if entry.sd is None else f" ± {entry.sd:z.1f}"
     return {
-        "value": f"{entry.mean:.1f}{spread} [{entry.low:.1f}, {entry.high:.1f}]",
-        "truth": "–" if entry.true_mean is None else f"{entry.true_mean:.1f}",
-        "rmse": "–" if entry.rmse is None else f"{entry.rmse:.1f}",
+        "value": f"{entry.mean:z.1f}{spread} [{entry.low:z.1f}, {entry.high:z.1f}]",
+        "truth": "–" if entry.true_mean is None else f"{entry.true_mean:z.1f}",
+        "rmse": "–" if entry.rmse is None else f"{entry.rmse:z.1f}",
         "covered": "–" if entry.covered is None else f"{entry.covered:.0%}",
     }
 
@@ -180,8 +180,8 @@ def _every(rows: Sequence[Row], parts: Sequence[str]) -> list[dict[str, Any]]:
             "pair": pair,
             "analysis": analysis,
             "metric": metric,
-            "source": f"{group['drop'].source_mean:.1f}",
-            "target": f"{group['drop'].target_mean:.1f}",
+            "source": f"{group['drop'].source_mean:z.1f}",
+            "target": f"{group['drop'].target_mean:z.1f}",
             "cells": [_shown(group.get(part)) for part in parts],
             "verdict": group["drop"].verdict,
         }
@@ -190,7 +190,7 @@ def _every(rows: Sequence[Row], parts: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _shown(row: Row | None) -> str:
-    return "–" if row is None else f"{row.value:+.1f} [{row.low:.1f}, {row.high:.1f}]"
+    return "–" if row is None else f"{row.value:+z.1f} [{row.low:z.1f}, {row.high:z.1f}]"
 
 
 def _facts(description: dict[str, Any]) -> list[tuple[str, str]]:
