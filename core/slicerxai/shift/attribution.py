@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,11 +12,17 @@ from slicerxai.errors import InputError
 from slicerxai.progress import Progress, part, silent
 from slicerxai.saliency.finding import Finding
 from slicerxai.shift.bootstrap import bca, draw, evaluate, jackknife_error, leave_out, studentised
-from slicerxai.shift.discriminators import BoostedDiscriminator, Discriminator, LogisticDiscriminator, subject_folds
+from slicerxai.shift.discriminators import (
+    BoostedDiscriminator,
+    CaseDiscriminator,
+    Discriminator,
+    LogisticDiscriminator,
+    subject_folds,
+)
 from slicerxai.shift.estimators.game import Game
 from slicerxai.shift.estimators.robust import RobustGame, Swapped
 from slicerxai.shift.estimators.weighting import WeightingGame
-from slicerxai.shift.evidence import Evidence, State, judge, p_value
+from slicerxai.shift.evidence import Evidence, State, gain_p_value, judge, p_value
 from slicerxai.shift.graph import DEFAULT_GRAPH, MechanismGraph
 from slicerxai.shift.options import Options
 from slicerxai.shift.outcome import Outcome
@@ -57,6 +64,7 @@ def attribute(
     """
     options = Options() if options is None else options
     pair.check(graph)
+    _check_resolution(len(graph), options)
     if swapped is not None and options.estimator == "plain":
         msg = "estimator 'plain' cannot use an observed exchange; accepted: robust, weighting"
         raise InputError(msg, accepted=("robust", "weighting"))
@@ -69,8 +77,7 @@ def attribute(
     states = _states(evidence, auc, graph, swapped)
     game = _game(model, states, options, swapped)
     plain = options.estimator == "plain"
-    shown = np.array([plain or state in ("shifted", "uncertain") for state in states])
-    established = np.array([plain or state == "shifted" for state in states])
+    shown = np.array([plain or state == "shifted" for state in states])
     chosen = coalitions(len(graph), options.seed)
     statistic = _Statistic(game, pair, shown, chosen)
     ones = np.ones((1, len(pair.metric)))
@@ -81,7 +88,7 @@ def attribute(
         open_statistic = _Statistic(everything, pair, np.ones(len(states), bool), chosen)
         wide = _jackknife(open_statistic, open_statistic(ones)[0], pair, options, part(progress, 0.8, 1.0))
         intervals[: len(states)][~shown] = wide[: len(states)][~shown]
-    intervals = _with_zero(intervals, ~established)
+    intervals = _with_zero(intervals, ~shown)
     n = len(graph)
     overlap = game.overlap(statistic.moving)
     relevant = np.sort(np.unique(statistic.moving, axis=0, return_index=True)[1])
@@ -106,6 +113,18 @@ def attribute(
     )
     progress(1.0, "attributed")
     return Attribution(**vars(outcome), checks=checks(outcome))
+
+
+def _check_resolution(mechanisms: int, options: Options) -> None:
+    """Too few relabellings could never show a shift, however large."""
+    least = math.ceil(mechanisms / options.evidence_level) - 1
+    if options.permutations < least:
+        msg = (
+            f"permutations {options.permutations} cannot establish a shift in one of {mechanisms} mechanisms at level "
+            f"{options.evidence_level:g}: the smallest p-value is {1 / (1 + options.permutations):.3g}; at least "
+            f"{least} are needed"
+        )
+        raise InputError(msg)
 
 
 @dataclass(frozen=True)
@@ -156,7 +175,7 @@ def _ratio_model(
 
 def _evidence(model: RatioModel, options: Options, progress: Progress) -> tuple[Evidence, ...]:
     pair, graph = model.pair, model.graph
-    given = model.given_log_odds()
+    given, full = model.given_log_odds(), model.full_log_odds()
     p_values = []
     for k, mechanism in enumerate(graph.mechanisms):
         progress(k / len(graph), f"testing {mechanism.name}")
@@ -172,6 +191,9 @@ def _evidence(model: RatioModel, options: Options, progress: Progress) -> tuple[
                 options.seed + k,
             )
         )
+        if isinstance(model.discriminator, CaseDiscriminator):
+            seen = gain_p_value(given[k], full[k], pair.labels, pair.subjects)
+            p_values[k] = min(1.0, 2 * min(seen, p_values[k]))
     return tuple(judge(np.array(p_values), options.evidence_level, options.quiet))
 
 

@@ -7,7 +7,7 @@ calibrated on held-out folds only (Platt 1999).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,19 @@ class Discriminator(Protocol):
         Returns:
             (B, k) without the known part.
         """
+        ...
+
+
+@runtime_checkable
+class CaseDiscriminator(Discriminator, Protocol):
+    """One that looks at the cases themselves where a variable is an image, and at features elsewhere."""
+
+    def sees(self, variables: tuple[str, ...]) -> bool:
+        """Whether it has anything else than features of these variables."""
+        ...
+
+    def held_out(self, variables: tuple[str, ...], labels: Array, offset: Array, folds: Folds) -> Array:
+        """Log-odds (n,) of the target of every case, on top of the offset (n,), each learnt from the other folds."""
         ...
 
 

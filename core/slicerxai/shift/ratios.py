@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from slicerxai.shift.basis import parents_design, products
 from slicerxai.shift.discriminators import (
+    CaseDiscriminator,
     Discriminator,
     Folds,
     auc,
@@ -64,17 +65,17 @@ class RatioModel:
         """
         if self.discriminator.refits:
             return self._fit(weights)[0]
-        return np.broadcast_to(self._once, (len(weights), *self._once.shape))
+        once = self._once[0]
+        return np.broadcast_to(once, (len(weights), *once.shape[1:]))
 
     @cached_property
-    def _once(self) -> Array:
-        """Log ratios of the cases as they are, (mechanisms, n)."""
-        return self._fit(np.ones((1, len(self.pair.labels))))[0][0]
+    def _once(self) -> tuple[Array, list[Array], list[Array]]:
+        """What is fitted to the cases as they are: log ratios (1, mechanisms, n), log-odds given parents, given all."""
+        return self._fit(np.ones((1, len(self.pair.labels))))
 
     def held_out_auc(self) -> Array:
         """(mechanisms, 2): AUC of the discriminator on the parents alone (0.5 without any), and with the variable."""
-        ones = np.ones((1, len(self.pair.labels)))
-        _, given, full = self._fit(ones)
+        _, given, full = self._once
         labels = self.pair.labels
         return np.array([[auc(g[0], labels), auc(f[0], labels)] for g, f in zip(given, full, strict=True)])
 
@@ -85,8 +86,11 @@ class RatioModel:
 
     def given_log_odds(self) -> list[Array]:
         """Held-out log-odds of the target given the parents of every mechanism, (n,) each, without the prior."""
-        ones = np.ones((1, len(self.pair.labels)))
-        return [given[0] for given in self._fit(ones)[1]]
+        return [given[0] for given in self._once[1]]
+
+    def full_log_odds(self) -> list[Array]:
+        """Given the parents and the variable of every mechanism, (n,) each, without the prior."""
+        return [full[0] for full in self._once[2]]
 
     def _fit(self, weights: Array) -> tuple[Array, list[Array], list[Array]]:
         """Log ratios, and the log-odds given the parents and given all, of every mechanism."""
@@ -102,9 +106,10 @@ class RatioModel:
                 else:
                     key = tuple(sorted(mechanism.parents))
                     if key not in known:
-                        known[key] = prior + self._head(self.parents(key), weights, prior, folds) if key else prior
+                        known[key] = prior + self._head(key, self.parents(key), weights, prior, folds) if key else prior
                     offset = known[key]
-                head = self._head(self._features(mechanism), weights, offset, folds)
+                variables = (*mechanism.parents, mechanism.variable)
+                head = self._head(variables, self._features(mechanism), weights, offset, folds)
                 total[:, position] += head / len(self.folds)
                 given[position] += (offset - prior) / len(self.folds)
                 full[position] += (offset - prior + head) / len(self.folds)
@@ -116,8 +121,11 @@ class RatioModel:
         mixed = [products(self.pair.variable(name), variable) for name in mechanism.parents]
         return np.concatenate([self.parents(mechanism.parents), variable, *mixed], 1)
 
-    def _head(self, features: Array, weights: Array, offset: Array, folds: Folds) -> Array:
-        """Held-out log-odds on top of the offset, (B, n)."""
+    def _head(self, variables: tuple[str, ...], features: Array, weights: Array, offset: Array, folds: Folds) -> Array:
+        """Held-out log-odds given the variables on top of the offset, (B, n)."""
         labels = self.pair.labels
-        scores = cross_fit(self.discriminator, features, labels, weights, offset, folds)
+        if isinstance(self.discriminator, CaseDiscriminator) and self.discriminator.sees(variables):
+            scores = np.stack([self.discriminator.held_out(variables, labels, known, folds) for known in offset])
+        else:
+            scores = cross_fit(self.discriminator, features, labels, weights, offset, folds)
         return calibrate(scores, labels, weights, offset, folds) if self.calibrated else scores
