@@ -187,7 +187,7 @@ def _attribute(
 
 
 def _row(name: str, habit: Habit, estimator: str, result: Attribution) -> dict[str, Any]:
-    shares = {}
+    shares: dict[str, float | str] = {}
     for k, share in enumerate(result.names):
         shares |= {share: 100 * float(result.phi[k]), f"{share} interval": _interval(result.interval[k])}
     return {

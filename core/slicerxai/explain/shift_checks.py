@@ -59,9 +59,10 @@ def _of_the_data(study: Study, parameters: ShiftParameters) -> list[Finding]:
             "acquisition or stays unresolved. What would help: their age, sex and disease burden."
         )
         found.append(Finding("patients known", 0.0, 1.0, "caution", reason))
-    if parameters.discriminator == "boosted":
+    if parameters.discriminator != "logistic":
+        fitted = "Boosted trees are" if parameters.discriminator == "boosted" else "The networks are"
         reason = (
-            "Boosted trees are fitted once, so the intervals leave out the noise of the density ratios: they are too "
+            f"{fitted} fitted once, so the intervals leave out the noise of the density ratios: they are too "
             "narrow. Logistic regression is fitted again for every case left out."
         )
         found.append(Finding("intervals hold the noise of the ratios", 0.0, 1.0, "caution", reason))

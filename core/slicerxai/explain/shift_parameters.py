@@ -43,7 +43,8 @@ class ShiftParameters(ExplainParameters):
     )
     discriminator: DiscriminatorName = Field(
         default="logistic",
-        description="What tells the sites apart: logistic regression (few cases) or boosted trees (hundreds of cases).",
+        description="What tells the sites apart: logistic regression (few cases), boosted trees (hundreds of "
+        "cases), or network, a 3D network on the images and masks themselves, which takes minutes.",
     )
     folds: int = Field(default=5, ge=2, le=20, description="Folds of subjects for cross-fitting.")
     repeats: int = Field(default=2, ge=1, le=20, description="Ways to divide subjects into folds, averaged.")

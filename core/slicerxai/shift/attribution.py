@@ -57,7 +57,8 @@ def attribute(
     Args:
         swapped: the observed exchange of one mechanism (both raters' masks on every image, or images carried over to
             the other site's look); its share is then measured, not estimated.
-        discriminator: overrides the named one.
+        discriminator: overrides the named one; one that looks at the cases themselves is trained for one division
+            into folds, whatever `repeats` says.
 
     Raises:
         InputError: variables that are missing, or options that do not fit together.
@@ -158,15 +159,20 @@ class _Statistic:
 def _ratio_model(
     pair: Pair, graph: MechanismGraph, options: Options, discriminator: Discriminator | None
 ) -> RatioModel:
-    named: Discriminator = BoostedDiscriminator() if options.discriminator == "boosted" else LogisticDiscriminator()
+    if discriminator is None:
+        if options.discriminator == "network":
+            msg = "discriminator 'network' needs images; features alone accept: logistic, boosted"
+            raise InputError(msg, accepted=("logistic", "boosted"))
+        discriminator = BoostedDiscriminator() if options.discriminator == "boosted" else LogisticDiscriminator()
+    repeats = 1 if isinstance(discriminator, CaseDiscriminator) else options.repeats
     folds = np.stack(
-        [subject_folds(pair.subjects, pair.labels, options.folds, options.seed + r) for r in range(options.repeats)]
+        [subject_folds(pair.subjects, pair.labels, options.folds, options.seed + r) for r in range(repeats)]
     )
     plain = options.estimator == "plain"
     return RatioModel(
         pair,
         graph,
-        discriminator or named,
+        discriminator,
         folds,
         kind="joint" if plain else "conditional",
         calibrated=not plain,

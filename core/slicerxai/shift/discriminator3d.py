@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from slicerxai.progress import Progress, silent
+from slicerxai.progress import Progress, part, silent
 from slicerxai.shift.discriminators import Folds, LogisticDiscriminator
 
 Array = NDArray[np.float64]
@@ -206,10 +206,13 @@ class NetworkDiscriminator:
 
     def _cross_fitted(self, views: Sequence[Views], labels: Array, offset: Array, folds: Folds) -> Array:
         scores = np.empty(len(labels))
-        for fold in np.unique(folds):
+        names = np.unique(folds)
+        for number, fold in enumerate(names):
+            finished = len(self._done) * len(names) + number
+            watch = part(self.progress, finished / (finished + 6), (finished + 1) / (finished + 7))
             out = folds == fold
             kept = [view for view, left in zip(views, out, strict=True) if not left]
-            network = fit(kept, labels[~out], offset[~out], self.settings, self.device, self.progress)
+            network = fit(kept, labels[~out], offset[~out], self.settings, self.device, watch)
             for row in np.flatnonzero(out):
                 scores[row] = averaged_log_odds(network, views[row], self.device)
         return scores

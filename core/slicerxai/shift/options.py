@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 EstimatorName = Literal["robust", "weighting", "plain"]
-DiscriminatorName = Literal["logistic", "boosted"]
+DiscriminatorName = Literal["logistic", "boosted", "network"]
 IntervalName = Literal["jackknife", "bca"]
 MetricName = Literal["dice", "f1", "precision", "recall", "volume_error_ml", "surface_distance_mm"]
 ExchangeName = Literal["auto", "none", "paired", "harmonised"]

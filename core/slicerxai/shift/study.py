@@ -35,6 +35,7 @@ from slicerxai.shift.graph import DEFAULT_GRAPH, Mechanism, MechanismGraph
 from slicerxai.shift.options import ExchangeName, MetricName, Options
 from slicerxai.shift.reading import Agreement, bright_modality
 from slicerxai.shift.samples import MINIMUM_SUBJECTS, Pair
+from slicerxai.shift.views import network_discriminator
 
 Array = NDArray[np.float64]
 
@@ -147,7 +148,11 @@ def study(
     groups = _groups(graph, scores)
     pair = Pair(*(samples(side, groups, settings.metric)[0] for side in scores))
     swapped = _swapped(exchanged, kept, settings.metric)
-    attribution = attribute(pair, graph, options, swapped, part(progress, 0.85, 1.0))
+    discriminator = None
+    if options.discriminator == "network":
+        drawn = [(side[n], rater) for side, left, rater in zip(sides, kept, raters, strict=True) for n in left]
+        discriminator = network_discriminator(segmenter, drawn, progress=part(progress, 0.85, 0.97))
+    attribution = attribute(pair, graph, options, swapped, part(progress, 0.97, 1.0), discriminator)
     rows = [*kept[0], *(len(sides[0]) + n for n in kept[1])]
     return Study(
         attribution=attribution,
