@@ -17,7 +17,7 @@ from benchmarks.shift_truth import Draw, Pool
 from slicerxai.data.volume import Volume
 from slicerxai.models.protocols import Segmenter
 from slicerxai.shift.estimators.robust import Swapped
-from slicerxai.shift.harmonise import Transport, fit_transport, transported
+from slicerxai.shift.harmonise import fit_transport, transported
 
 Array = NDArray[np.float64]
 
@@ -31,33 +31,33 @@ def paired(drawn: Draw) -> Swapped:
 def harmonised(root: Path, parameters: PoolParameters, pool: Pool, drawn: Draw) -> Swapped:
     """Every image carried over to the other environment's look, segmented and scored against its own drawing."""
     n = len(drawn.pair.source)
-    images = [_image(root, parameters, pool, row) for row in drawn.rows]
-    there = fit_transport(images[:n], images[n:])
-    back = fit_transport(images[n:], images[:n])
-    known: dict[tuple[int, ...], float] = {}
-    values = []
-    for case, (row, image) in enumerate(zip(drawn.rows, images, strict=True)):
-        key = (int(case >= n), *map(int, row))
-        if key not in known:
-            known[key] = _dice(root, parameters, pool, row, image, there if case < n else back)
-        values.append(known[key])
+    scans = [(int(pool.numbers[row[0]]), list(SCANNERS)[row[1]]) for row in drawn.rows]
+    found = _carried_over(root, parameters, tuple(scans[:n]), tuple(scans[n:]))
+    values = [
+        score(labelmap, _volume(root, parameters, number, f"mask_{list(READERS)[row[2]]}"))["dice"]
+        for labelmap, (number, _), row in zip(found, scans, drawn.rows, strict=True)
+    ]
     return Swapped("acquisition", source=np.array(values[:n]), target=np.array(values[n:]))
 
 
-def _dice(
-    root: Path, parameters: PoolParameters, pool: Pool, row: NDArray[np.int_], image: Volume, transport: Transport
-) -> float:
-    moved = transported(image, transport, seed=int(pool.numbers[row[0]]))
-    found = _model(root, parameters).predict({"FLAIR": moved}).labelmap
-    return score(found, _mask(root, parameters, pool, row))["dice"]
-
-
-def _image(root: Path, parameters: PoolParameters, pool: Pool, row: NDArray[np.int_]) -> Volume:
-    return _volume(root, parameters, int(pool.numbers[row[0]]), f"scan_{list(SCANNERS)[row[1]]}")
-
-
-def _mask(root: Path, parameters: PoolParameters, pool: Pool, row: NDArray[np.int_]) -> Volume:
-    return _volume(root, parameters, int(pool.numbers[row[0]]), f"mask_{list(READERS)[row[2]]}")
+@lru_cache(maxsize=1)
+def _carried_over(
+    root: Path, parameters: PoolParameters, source: tuple[tuple[int, str], ...], target: tuple[tuple[int, str], ...]
+) -> tuple[Volume, ...]:
+    """Predictions on the source's, then the target's images with the other's look; shifts of the reader share them."""
+    images = [
+        [_volume(root, parameters, number, f"scan_{scanner}") for number, scanner in one] for one in (source, target)
+    ]
+    there, back = fit_transport(images[0], images[1]), fit_transport(images[1], images[0])
+    found = []
+    for scans, own, transport in zip((source, target), images, (there, back), strict=True):
+        known: dict[tuple[int, str], Volume] = {}
+        for scan, image in zip(scans, own, strict=True):
+            if scan not in known:
+                moved = transported(image, transport, seed=scan[0])
+                known[scan] = _model(root, parameters).predict({"FLAIR": moved}).labelmap
+            found.append(known[scan])
+    return tuple(found)
 
 
 def _volume(root: Path, parameters: PoolParameters, number: int, name: str) -> Volume:

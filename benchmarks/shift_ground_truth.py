@@ -17,10 +17,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,17 +74,12 @@ def run(data: Path | None, out: Path, quick: bool, workers: int | None = None) -
     root = data or out / f"shift-pools{'-quick' if quick else ''}"
     pool = Pool.load(generate(root, size.pool, workers, _printed))
     cache = out / f"shift_ground_truth{'-quick' if quick else ''}"
-    runs = [(kind, SMALL, seed) for seed in range(size.small) for kind in SHIFTS]
-    runs += [(kind, LARGE, seed) for seed in range(size.large) for kind in OVERLAPPING]
-    jobs = [
-        Job(
-            root,
-            size.pool,
-            cache,
-            *one,
-            harmonised=one[0] in OVERLAPPING and one[1] == SMALL and one[2] < size.harmonised,
-        )
-        for one in runs
+    estimate = partial(Job, root, size.pool, cache, harmonised=False)
+    jobs = [estimate(seed=seed, sizes=SMALL, kinds=tuple(SHIFTS)) for seed in range(size.small)]
+    jobs += [estimate(seed=seed, sizes=LARGE, kinds=OVERLAPPING) for seed in range(size.large)]
+    jobs += [
+        Job(root, size.pool, cache, harmonised=True, seed=seed, sizes=SMALL, kinds=OVERLAPPING)
+        for seed in range(size.harmonised)
     ]
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as processes:
         answers = [answer for found in processes.map(answers_of, jobs) for answer in found]
@@ -93,19 +88,21 @@ def run(data: Path | None, out: Path, quick: bool, workers: int | None = None) -
 
 @dataclass(frozen=True)
 class Job:
-    """One draw. Its answers are kept in `cache`, so that an interrupted run goes on."""
+    """Draws of one seed: estimated, or harmonised. Its answers are kept in `cache`: an interrupted run goes on."""
 
     root: Path
     parameters: PoolParameters
     cache: Path
-    kind: str
-    sizes: tuple[int, int]
-    seed: int
     harmonised: bool
+    seed: int
+    sizes: tuple[int, int]
+    kinds: tuple[str, ...]
 
-    @property
-    def file(self) -> Path:
-        return self.cache / f"{self.kind.replace(' ', '-')}-{self.sizes[0]}-{self.seed:03d}.json"
+    def file(self, kind: str) -> Path:
+        return (
+            self.cache
+            / f"{kind.replace(' ', '-')}-{self.sizes[0]}-{self.seed:03d}{'-harmonised' * self.harmonised}.json"
+        )
 
 
 @dataclass(frozen=True)
@@ -140,20 +137,18 @@ class Answer:
 
 
 def answers_of(job: Job) -> list[Answer]:
-    """All estimators on one draw."""
-    if not job.file.is_file():
-        runtime.configure()
-        torch.set_num_threads(1)
-        pool = _pool(pool_folder(job.root, job.parameters.seed))
-        source, target = SOURCES.get(job.kind, SOURCE), SHIFTS[job.kind]
-        truth = {"truth": (100 * true_drop(pool, source, target)).tolist()}
-        drawn = draw(pool, source, target, job.sizes, job.seed)
-        records = [record | truth for record in _records(job, pool, drawn)]
-        job.cache.mkdir(parents=True, exist_ok=True)
-        replaced_text(job.file, json.dumps(records) + "\n")
-        print(f"{job.kind}, {job.sizes[0]} + {job.sizes[1]} patients, seed {job.seed}: done", flush=True)
-    known = json.loads(job.file.read_text())
-    return [Answer(kind=job.kind, sizes=job.sizes, seed=job.seed, **record) for record in known]
+    """All estimators on the draws of a job."""
+    runtime.configure()
+    torch.set_num_threads(1)
+    answers = []
+    for kind in job.kinds:
+        file = job.file(kind)
+        if not file.is_file():
+            job.cache.mkdir(parents=True, exist_ok=True)
+            replaced_text(file, json.dumps(_records(job, kind)) + "\n")
+            print(f"{file.stem}: done", flush=True)
+        answers += [Answer(kind, job.sizes, job.seed, **record) for record in json.loads(file.read_text())]
+    return answers
 
 
 @lru_cache(maxsize=1)
@@ -161,17 +156,24 @@ def _pool(folder: Path) -> Pool:
     return Pool.load(folder)
 
 
-def _records(job: Job, pool: Pool, drawn: Draw) -> Iterator[dict[str, Any]]:
-    for name in ESTIMATORS:
-        yield _record(name, attribute(drawn.pair, options=Options(estimator=name, seed=job.seed)))
+def _records(job: Job, kind: str) -> list[dict[str, Any]]:
+    pool = _pool(pool_folder(job.root, job.parameters.seed))
+    source, target = SOURCES.get(kind, SOURCE), SHIFTS[kind]
+    drawn = draw(pool, source, target, job.sizes, job.seed)
     options = Options(estimator=BEST, seed=job.seed)
-    yield _record("paired", attribute(drawn.pair, options=options, swapped=paired(drawn)))
     if job.harmonised:
         swapped = harmonised(job.root, job.parameters, pool, drawn)
-        yield _record("harmonise", attribute(drawn.pair, options=options, swapped=swapped))
-    for floor, values in (("exact", exact_values(drawn)), ("swapped", swapped_values(drawn))):
-        phi = (-100 * shapley(values)).tolist()
-        yield {"estimator": floor, "phi": phi, "interval": None, "reliable": True}
+        records = [_record("harmonise", attribute(drawn.pair, options=options, swapped=swapped))]
+    else:
+        records = [
+            _record(name, attribute(drawn.pair, options=Options(estimator=name, seed=job.seed))) for name in ESTIMATORS
+        ]
+        records.append(_record("paired", attribute(drawn.pair, options=options, swapped=paired(drawn))))
+        for floor, values in (("exact", exact_values(drawn)), ("swapped", swapped_values(drawn))):
+            phi = (-100 * shapley(values)).tolist()
+            records.append({"estimator": floor, "phi": phi, "interval": None, "reliable": True})
+    truth = (100 * true_drop(pool, source, target)).tolist()
+    return [record | {"truth": truth} for record in records]
 
 
 def _record(name: str, result: Attribution) -> dict[str, Any]:
