@@ -24,6 +24,7 @@ def main() -> None:
     for role in ("source", "target"):
         parser.add_argument(f"--{role}", default="", help="values of the proposed key, such as 01,07; all by default")
         parser.add_argument(f"--{role}-rater", default="", help="by default what the panel proposes")
+    parser.add_argument("--burden", default="", help="where disease burden is read, as the panel calls it")
     chosen = parser.parse_args()
     sys.path[:0] = [str(path) for path in (HERE, HERE / "panel", HERE / "shift")]
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -60,6 +61,8 @@ def read(user: Any, url: str, chosen: Any) -> None:
             user.check(role, value)
         if rater:
             user.choose(getattr(user.ui, f"{role}RaterCombo"), f"{rater} ")
+    if chosen.burden:
+        user.choose(user.ui.burdenCombo, chosen.burden)
     picture(user, chosen.out / "1-choose.png")
     user.click(user.ui.runButton)
     user.waits(lambda: user.ui.progressBar.value > 200 or not user.ui.cancelButton.enabled, 3600)

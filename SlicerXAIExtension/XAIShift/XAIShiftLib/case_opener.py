@@ -21,6 +21,7 @@ from .server import ShiftServer
 from .words import PREDICTION
 from .work import fetch, predict
 
+STOPPED = "Stopped."
 GONE = "The result was removed meanwhile, so the case was not opened."
 NO_PREDICTION = "its prediction is not drawn: {}"
 
@@ -67,6 +68,7 @@ class CaseOpener:
         self._lost = lost
         self._task: Task | None = None
         self._wish: Wish | None = None
+        self._stopping = False
 
     @property
     def busy(self) -> bool:
@@ -77,6 +79,7 @@ class CaseOpener:
         if self.busy:
             return
         document = self._logic.document(node)
+        self._stopping = False
         model = str((document.get("provenance") or {}).get("model", ""))
         wish = self._wish = Wish(node, str(document["image_id"]), case, model, raters_of(document))
         segmentation = self._logic.opened(node, case)
@@ -93,6 +96,7 @@ class CaseOpener:
         def work(stop: Event, progress: OnProgress) -> PreparedCase:
             return fetch(client, wish.cohort, wish.case, channels, wish.raters, stop, progress)
 
+        self.state.progress(0.0, "Fetching the case", None)
         self._start(work, lambda prepared: self._arrived(server, wish, prepared))
 
     def show(self, node: Any, case: str) -> bool:
@@ -105,6 +109,7 @@ class CaseOpener:
     def cancel(self) -> None:
         """Stop what is under way; what is drawn already stays."""
         if self._task is not None:
+            self._stopping = True
             self.state.progress(0.0, "Stopping", None)
             self._task.cancel()
 
@@ -115,6 +120,9 @@ class CaseOpener:
 
     def _arrived(self, server: ShiftServer, wish: Wish, prepared: PreparedCase) -> None:
         self._task = None
+        if self._stopping:  # it came just before it could be stopped: what the user wanted counts
+            self._end(lambda: self.state.say(STOPPED))
+            return
         if self._wish is not wish or wish.node not in self._logic.results():
             self._end(lambda: self.state.say(GONE))
             return
@@ -147,7 +155,8 @@ class CaseOpener:
         self._changed()
 
     def _progress(self, fraction: float, message: str, eta: float | None) -> None:
-        self.state.progress(fraction, message, eta)
+        if not self._stopping:
+            self.state.progress(fraction, message, eta)
 
     def _end(self, say: Callable[[], None]) -> None:
         self._task = None
@@ -158,7 +167,7 @@ class CaseOpener:
         wish = self._wish
         opened = wish is not None and wish.node in self._logic.results() and self._logic.opened(wish.node, wish.case)
         if isinstance(error, Stopped):
-            self._end(lambda: self.state.say("Stopped."))
+            self._end(lambda: self.state.say(STOPPED))
         elif opened and wish is not None:
             drawn = _drawn(wish, False)
             self._end(lambda: self.state.say(f"{drawn} But {NO_PREDICTION.format(error)}"))

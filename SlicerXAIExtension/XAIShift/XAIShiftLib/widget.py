@@ -77,6 +77,7 @@ class ShiftPanel:
         self.reports = Reports(self._tasks, self.result.say, EARLIER)
         self.ui.runButton.connect("clicked()", self.attribute)
         self.ui.cancelButton.connect("clicked()", self.cancel)
+        self.ui.cancelCaseButton.connect("clicked()", self.opener.cancel)
         self.ui.reportButton.connect("clicked()", self.open_report)
         self.ui.saveButton.connect("clicked()", self.save_report)
         self._later = qt.QTimer()

@@ -50,3 +50,11 @@ def test_legend_says_in_words_what_each_colour_means() -> None:
     for word in ("against", "for a lesion", "predicted lesion", "explained lesion"):
         assert word in text
     assert text.index("#000002") < text.index("#000001") < text.index("#000003")
+
+
+def test_headers_do_not_widen_the_panel() -> None:
+    assert words.shortened("Source – 15 cases: centre 01; rater 3") == "Source – 15 cases: centre 01; rater 3"
+    text = words.shortened("Source – 15 cases: centre 01 or 03 or 07 or 08, age from 30; rater 3")
+    assert len(text) <= 46
+    assert text.startswith("Source – 15 cases: centre 01")
+    assert text.endswith("…")

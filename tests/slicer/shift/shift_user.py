@@ -8,6 +8,8 @@ from panel_user import ANSWER_SECONDS, User
 from PySide6 import QtCore
 from slicer_double import helpers
 
+ATTRIBUTION_SECONDS = 900
+
 
 class ShiftUser(User):
     """Chooses environments by clicks."""
@@ -42,7 +44,7 @@ class ShiftUser(User):
         """Press the big button and wait for the result; returns its node."""
         before = len(self.panel.logic.results())
         self.click(self.ui.runButton)
-        self.waits(lambda: len(self.panel.logic.results()) > before)
+        self.waits(lambda: len(self.panel.logic.results()) > before, ATTRIBUTION_SECONDS)
         return self.panel.result.shown
 
     def chooses_case(self, case: str) -> None:

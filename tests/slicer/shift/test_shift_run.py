@@ -10,6 +10,7 @@ import pytest
 import slicer
 from PySide6 import QtCore, QtTest, QtWidgets
 from saliency_scenes import segment
+from shift_user import ATTRIBUTION_SECONDS
 
 from slicerxai.data.io import read_volume
 
@@ -50,7 +51,7 @@ def test_from_two_environments_to_the_result(user: Any, shift_server: Any) -> No
         seen.append(user.ui.jobState.text)
         return bool(user.panel.logic.results())
 
-    user.waits(looks)
+    user.waits(looks, ATTRIBUTION_SECONDS)
     assert len(set(seen)) > 2
     text = user.sees()
     assert "Done: small: centre 01; rater 1 → centre 07; rater 2, in" in text
@@ -142,7 +143,7 @@ def test_what_the_server_refuses_is_told(user: Any, shift_server: Any) -> None:
     assert "2 cases" in user.sees()
     user.click(user.ui.runButton)
     user.waits_for("Not attributed")
-    assert "5 subjects" in user.sees()
+    assert "5 are the least" in user.sees()
     assert user.ui.runButton.enabled
 
 
@@ -224,7 +225,7 @@ def test_another_module_meanwhile(user: Any, shift_server: Any) -> None:
     chooses(user, shift_server)
     user.click(user.ui.runButton)
     user.module.exit()
-    user.waits(user.panel.logic.results)
+    user.waits(user.panel.logic.results, ATTRIBUTION_SECONDS)
     user.module.enter()
     assert "Done: small" in user.sees()
 
