@@ -149,10 +149,10 @@ def summary_of(document: Document, metric: str) -> str:
         return ""
     low, high = _number(metrics.get("drop_low")), _number(metrics.get("drop_high"))
     interval = "" if low is None or high is None else f" (interval {signed(low)} to {signed(high)})"
-    word = "drop" if drop >= 0 else "gain"
+    word = "" if drop >= 0 else ", a gain"
     return (
         f"{metric}: {source:.1f} in the source{_count(metrics, 'source')}, {target:.1f} in the "
-        f"target{_count(metrics, 'target')}. The {word} is {abs(drop):.1f} {unit}{interval}."
+        f"target{_count(metrics, 'target')}. The drop is {signed(drop)} {unit}{interval}{word}."
     )
 
 

@@ -13,7 +13,7 @@ from .words import mechanism
 
 WIDTH = 380
 ROW, TOP, BOTTOM = 34, 8, 40
-LEFT, RIGHT = 92, 282
+LEFT, RIGHT = 92, 272
 """Where the plot begins and ends; names stand left of it, numbers right."""
 COST, GAIN, OTHER, TOTAL = "#e87800", "#2f86f5", "#9a9a9a", "#4a4a4a"
 PAPER, INK, FAINT = "#ffffff", "#1e1e1e", "#6e6e6e"

@@ -13,7 +13,9 @@ PALE = 0.85
 """Share of the full colour that the largest value of a matrix gets, so that black numbers stay readable."""
 LEAST = 2.0
 """Smallest value that may get the darkest colour: the noise of a quiet matrix shall not look dramatic."""
-ROW_HEIGHT = 24
+ROW_HEIGHT, HEADER_HEIGHT, FRAME = 22, 22, 2
+NAME_LENGTH = 5
+"""Longer names of raters are cut in the headers, so that nine columns fit; tooltips have them whole."""
 
 
 class MatrixTable:
@@ -21,9 +23,16 @@ class MatrixTable:
 
     def __init__(self, table: Any) -> None:
         self.table = table
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
-        table.verticalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
-        table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        across, down = table.horizontalHeader(), table.verticalHeader()
+        across.setSectionResizeMode(qt.QHeaderView.Stretch)
+        across.setMinimumSectionSize(20)
+        across.setFixedHeight(HEADER_HEIGHT)
+        down.setSectionResizeMode(qt.QHeaderView.Fixed)
+        down.setMinimumSectionSize(ROW_HEIGHT)
+        down.setDefaultSectionSize(ROW_HEIGHT)
+        table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+        table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+        table.setTextElideMode(qt.Qt.ElideNone)
 
     def fill(self, matrix: Matrix, unit: str) -> None:
         """Show a matrix.
@@ -34,23 +43,33 @@ class MatrixTable:
         count = len(matrix.raters)
         self.table.clear()
         self.table.rowCount = self.table.columnCount = count
-        self.table.setHorizontalHeaderLabels(list(matrix.raters))
-        self.table.setVerticalHeaderLabels(list(matrix.raters))
+        names = [name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}." for name in matrix.raters]
+        self.table.setHorizontalHeaderLabels(names)
+        self.table.setVerticalHeaderLabels(names)
+        for index, name in enumerate(matrix.raters):
+            self.table.horizontalHeaderItem(index).setToolTip(f"To rater {name}")
+            self.table.verticalHeaderItem(index).setToolTip(f"From rater {name}")
         largest = max([LEAST, *(abs(value) for row in matrix.values for value in row if value is not None)])
         for row in range(count):
             for column in range(count):
                 self.table.setItem(row, column, _cell(matrix, row, column, largest, unit))
-        self.table.setFixedHeight(30 + ROW_HEIGHT * count)
+        self.table.setFixedHeight(HEADER_HEIGHT + ROW_HEIGHT * count + FRAME)
 
 
 def _cell(matrix: Matrix, row: int, column: int, largest: float, unit: str) -> Any:
     value = matrix.values[row][column]
-    item = qt.QTableWidgetItem("" if row == column else signed(value))
+    item = qt.QTableWidgetItem("" if row == column else short(value))
     item.setTextAlignment(qt.Qt.AlignCenter)
     item.setToolTip(tip(matrix, row, column, unit))
     item.setForeground(qt.QBrush(qt.QColor("#000000")))
     item.setBackground(qt.QBrush(qt.QColor(*colour(None if row == column else value, largest))))
     return item
+
+
+def short(value: float | None) -> str:
+    """A cell's number, without the decimal that a wide one has no room for."""
+    text = signed(value)
+    return text if value is None or len(text) <= 4 else f"{value:+.0f}".replace("-", "−")
 
 
 def tip(matrix: Matrix, row: int, column: int, unit: str) -> str:

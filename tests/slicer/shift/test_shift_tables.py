@@ -64,11 +64,11 @@ def test_a_matrix_without_intervals_or_of_other_rows() -> None:
 
 def test_summary_in_words() -> None:
     assert attribution.summary_of(document(), "Dice") == (
-        "Dice: 67.0 in the source (15 cases), 56.5 in the target (5 cases). The drop is 10.5 points "
+        "Dice: 67.0 in the source (15 cases), 56.5 in the target (5 cases). The drop is +10.5 points "
         "(interval +3.1 to +17.8)."
     )
-    better = {"source_mean": 50.0, "target_mean": 60.0, "drop": -10.0}
-    assert "The gain is 10.0 points." in attribution.summary_of(document(metrics=better), "Dice")
+    better: dict[str, float] = {"source_mean": 50.0, "target_mean": 60.0, "drop": -10.0}
+    assert "The drop is −10.0 points, a gain." in attribution.summary_of(document(metrics=better), "Dice")
     assert attribution.summary_of(document(metrics={}), "Dice") == ""
 
 
@@ -141,6 +141,15 @@ def test_matrix_in_colours_and_words(slicer_app: Any) -> None:
     assert strong[2] < weak[2] < none[2] == 255
     assert matrix_table.colour(-12.0, 12.0)[0] < 100
     assert min(strong) >= 0.15 * 255 - 1  # black numbers stay readable
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(3.24, "+3.2"), (-9.94, "−9.9"), (12.3, "+12"), (-31.6, "−32"), (None, "–"), (0.01, "0.0")]
+)
+def test_numbers_of_the_matrix_are_short(slicer_app: Any, value: float | None, text: str) -> None:
+    from XAIShiftLib.matrix_table import short
+
+    assert short(value) == text
 
 
 def test_what_two_selections_have_to_do_with_each_other(slicer_app: Any) -> None:
