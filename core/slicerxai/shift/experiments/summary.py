@@ -18,6 +18,8 @@ from slicerxai.shift.options import MetricName
 
 PARTS: Final = (*DEFAULT_GRAPH.names, "unresolved", "drop")
 """What a drop is divided into, and the drop itself."""
+EXACT: Final = 1e-6
+"""Points by which rounding may move an end of an interval."""
 
 
 @dataclass(frozen=True)
@@ -182,5 +184,5 @@ def _entry(analysis: AnalysisName, metric: MetricName, name: str, rows: Sequence
         high=mean(row.high for row in rows),
         true_mean=mean(truth for _, truth in known) if known else None,
         rmse=mean((row.value - truth) ** 2 for row, truth in known) ** 0.5 if known else None,
-        covered=mean(float(row.low <= truth <= row.high) for row, truth in known) if known else None,
+        covered=mean(float(row.low - EXACT <= truth <= row.high + EXACT) for row, truth in known) if known else None,
     )
