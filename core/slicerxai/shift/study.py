@@ -44,7 +44,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "X": ("acquisition", "prediction"),
     "Y": ("style",),
 }
-"""Groups of features of each variable of the mechanism graph; a mask that one panel drew of every case adds to Y."""
+"""Groups of features of each variable of the mechanism graph; a mask that one panel drew of every case stands in for style."""
 WITHOUT_POPULATION: Final = MechanismGraph(
     (Mechanism("acquisition", "X"), Mechanism("annotation", "Y", ("X",))),
 )
@@ -75,6 +75,7 @@ class Study:
         attribution: in units of the metric; errors with their sign turned, so that greater is better throughout.
         pair: what was attributed; its rows are `source_scores`, then `target_scores`.
         graph: the mechanisms; without the population where nothing is known of the patients.
+        groups: groups of features that each variable was seen by, see `CaseScore`.
         source_scores, target_scores: of the cases that took part.
         exchange: the exchange that was made; `swapped` is what it observed.
         limits: what the exchange could not match, in words.
@@ -87,6 +88,7 @@ class Study:
     attribution: Attribution
     pair: Pair
     graph: MechanismGraph
+    groups: dict[str, tuple[str, ...]]
     source_scores: list[CaseScore]
     target_scores: list[CaseScore]
     exchange: ExchangeKind
@@ -158,6 +160,7 @@ def study(
         attribution=attribution,
         pair=pair,
         graph=graph,
+        groups=groups,
         source_scores=scores[0],
         target_scores=scores[1],
         exchange=kind,
@@ -252,7 +255,7 @@ def _comparable(scores: Sequence[Sequence[CaseScore]]) -> tuple[list[list[CaseSc
     groups = sorted({group for parts in GROUPS.values() for group in parts})
     common = {group: set.intersection(*(set(score.features[group]) for score in every)) for group in groups}
     omitted = sorted(
-        {name for s in every for group in groups for name in s.features[group]} - set().union(*common.values())
+        {name for score in every for group in groups for name in set(score.features[group]) - common[group]}
     )
 
     def limited(score: CaseScore) -> CaseScore:
@@ -263,9 +266,9 @@ def _comparable(scores: Sequence[Sequence[CaseScore]]) -> tuple[list[list[CaseSc
 
 
 def _groups(graph: MechanismGraph, scores: Sequence[Sequence[CaseScore]]) -> dict[str, tuple[str, ...]]:
-    """Groups of features of each variable; the drawing is seen against a panel's mask too where there is one."""
+    """Groups of features of each variable; the drawing is seen against a panel's mask where there is one."""
     panel = all("reference" in score.features for side in scores for score in side)
-    return {name: (*GROUPS[name], "reference") if name == "Y" and panel else GROUPS[name] for name in graph.variables}
+    return {name: ("reference",) if name == "Y" and panel else GROUPS[name] for name in graph.variables}
 
 
 def _swapped(exchanged: Exchanged | None, kept: tuple[list[int], list[int]], metric: MetricName) -> Swapped | None:
