@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.shift_ground_truth import Answer, exact_values, figures, swapped_values
+from benchmarks.shift_ground_truth import Answer, exact_values, figures, judged, swapped_values
 from benchmarks.shift_pool import HABITS, READERS, SCANNERS, SETTINGS, Spread
 from benchmarks.shift_truth import SHIFTS, SOURCE, SOURCES, Pool, Site, coalition_values, draw, true_drop
 
@@ -117,3 +117,7 @@ def test_figures_plainly() -> None:
     assert found["answered_share"] == 0.5
     assert found["dominant_right"] == found["unreliable_recall"] == 1.0
     assert "rmse_plain" not in found
+    plain = [
+        replace(run, estimator="plain", reliable=not run.reliable, seed=seed) for seed, run in enumerate((one, bad))
+    ]
+    assert [run.reliable for run in judged([one, replace(bad, seed=1), *plain])[2:]] == [True, False]
