@@ -1,4 +1,4 @@
-"""Label maps as segments that are drawn as outlines."""
+"""Label maps as segments that are drawn as outlines, or as faint areas."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from XAILib.nrrd import Volume
 from .colours import rgb
 from .volumes import image_data, make_volume, to_matrix
 
+FILL = 0.45
+"""Opacity of an area."""
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -21,18 +24,20 @@ class Outline:
         id: of the segment, unique within its segmentation.
         name, colour: for people; the colour as "#rrggbb".
         labelmap: 0 and 1 (uint8).
+        filled: drawn as a faint area instead, which never hides an outline.
     """
 
     id: str
     name: str
     colour: str
     labelmap: Volume
+    filled: bool = False
 
 
 def add_segmentation(scene: Any, outlines: Sequence[Outline], name: str) -> Any:
     """A segmentation node with one segment for each outline.
 
-    Outlines only, and no closed surface until somebody asks for it: a filled segment would hide the image.
+    No closed surface until somebody asks for it, and no opaque area, which would hide the image.
     """
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(name)
@@ -44,10 +49,7 @@ def add_segmentation(scene: Any, outlines: Sequence[Outline], name: str) -> Any:
     if outlines:
         first = outlines[0].labelmap
         node.SetReferenceImageGeometryParameterFromVolumeNode(make_volume(first.array, first.affine))
-    display = node.GetDisplayNode()
-    display.SetAllSegmentsVisibility2DFill(False)
-    display.SetAllSegmentsVisibility2DOutline(True)
-    display.SetSliceIntersectionThickness(2)
+    node.GetDisplayNode().SetSliceIntersectionThickness(2)
     return node
 
 
@@ -58,7 +60,10 @@ def add_outline(node: Any, outline: Outline) -> None:
     segment.SetColor(*rgb(outline.colour))
     segment.AddRepresentation(binary_labelmap(), _oriented(outline.labelmap))
     node.GetSegmentation().AddSegment(segment, outline.id)
-    node.GetDisplayNode().SetSegmentVisibility2DFill(outline.id, False)
+    display = node.GetDisplayNode()
+    display.SetSegmentVisibility2DFill(outline.id, outline.filled)
+    display.SetSegmentVisibility2DOutline(outline.id, not outline.filled)
+    display.SetSegmentOpacity2DFill(outline.id, FILL)
 
 
 def binary_labelmap() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+CLOSER = 0.6
 
 
 def main() -> None:
@@ -25,6 +26,7 @@ def main() -> None:
         parser.add_argument(f"--{role}", default="", help="values of the proposed key, such as 01,07; all by default")
         parser.add_argument(f"--{role}-rater", default="", help="by default what the panel proposes")
     parser.add_argument("--burden", default="", help="where disease burden is read, as the panel calls it")
+    parser.add_argument("--case", default="", help="to open; the target's worst by default")
     chosen = parser.parse_args()
     sys.path[:0] = [str(path) for path in (HERE, HERE / "panel", HERE / "shift")]
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -69,12 +71,22 @@ def read(user: Any, url: str, chosen: Any) -> None:
     picture(user, chosen.out / "2-running.png")
     user.waits(lambda: not user.ui.cancelButton.enabled, 3600)
     picture(user, chosen.out / "3-result.png")
-    user.chooses_case(user.ui.caseTable.item(0, 1).text())
+    user.chooses_case(chosen.case or user.ui.caseTable.item(0, 1).text())
     user.click(user.ui.openCaseButton)
     user.waits_for_the_case(900)
+    zoom()
     picture(user, chosen.out / "4-case.png")
     user.open_section("checksSection")
     picture(user, chosen.out / "5-checks.png")
+
+
+def zoom() -> None:
+    """Closer, as with the right mouse button."""
+    import slicer
+
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        width, height, depth = view.GetFieldOfView()
+        view.SetFieldOfView(width * CLOSER, height * CLOSER, depth)
 
 
 if __name__ == "__main__":

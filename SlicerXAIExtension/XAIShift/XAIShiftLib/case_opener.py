@@ -181,6 +181,5 @@ class CaseOpener:
 
 def _drawn(wish: Wish, predicted: bool) -> str:
     """What is seen of a case."""
-    parts = [f"rater {rater}" for rater in wish.raters] + (["prediction"] if predicted else [])
-    listed = " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
-    return f"{wish.case} with the outline{'s' * (len(parts) > 1)} of {listed}."
+    outlines = f"the outline{'s' * (len(wish.raters) > 1)} of rater{'s' * (len(wish.raters) > 1)} "
+    return f"{wish.case} with {outlines}{' and '.join(wish.raters)}{' and the prediction' * predicted}."

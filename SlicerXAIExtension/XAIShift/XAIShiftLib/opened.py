@@ -1,4 +1,4 @@
-"""A case of a cohort as nodes: its image, and one segmentation with the raters' outlines and the prediction."""
+"""A case of a cohort as nodes: its image, and one segmentation with the outlines of raters and the prediction."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def roles(raters: Sequence[str]) -> tuple[str, ...]:
 def add_prediction(node: Any, labelmap: Any) -> None:
     """Draw what the model predicts for an opened case."""
     if not has_prediction(node):
-        add_outline(node, Outline(PREDICTION_ID, "Prediction", PREDICTION, labelmap))
+        add_outline(node, Outline(PREDICTION_ID, "Prediction", PREDICTION, labelmap, filled=True))
 
 
 def has_prediction(node: Any) -> bool:

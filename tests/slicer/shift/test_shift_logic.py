@@ -84,9 +84,9 @@ def test_outlines_say_whose_they_are(logic: Any) -> None:
     assert names == ["Rater 3 (source)", "Rater 5 (target)", "Prediction"]
     assert len({segments.GetNthSegment(n).GetColor() for n in range(3)}) == 3
     display = segmentation.GetDisplayNode()
-    for n in range(3):
-        assert not display.GetSegmentVisibility2DFill(segments.GetNthSegmentID(n))
-        assert display.GetSegmentVisibility2DOutline(segments.GetNthSegmentID(n))
+    for n, filled in enumerate((False, False, True)):
+        assert display.GetSegmentVisibility2DFill(segments.GetNthSegmentID(n)) == filled
+        assert display.GetSegmentVisibility2DOutline(segments.GetNthSegmentID(n)) != filled
 
 
 def test_one_rater_in_both_environments(logic: Any) -> None:

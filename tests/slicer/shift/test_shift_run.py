@@ -83,7 +83,7 @@ def test_a_row_opens_the_case_with_both_outlines_and_the_prediction(attributed: 
     assert not user.ui.openCaseButton.enabled
     assert user.ui.caseProgressBar.isVisible()
     user.waits_for_the_case()
-    assert "P08 with the outlines of rater 1, rater 2 and prediction." in user.sees()
+    assert "P08 with the outlines of raters 1 and 2 and the prediction." in user.sees()
     segmentation = user.panel.logic.opened(user.panel.result.shown, "P08")
     for name, file in (("rater 1", "P08_1"), ("rater 2", "P08_2")):
         array, _ = segment(segmentation, name)
