@@ -191,3 +191,22 @@ def test_unreadable_choices_of_a_scene(logic: Any, text: str) -> None:
     parameters.node.SetParameter("options", text)
     assert parameters.environment("source") == Environment()
     assert parameters.options in ({}, {"rater": "3"})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "parts", "says"),
+    [
+        ({}, {}, "lacks 'masks'"),
+        ({"images": {}, "masks": {}}, {}, "lacks 'FLAIR'"),
+        ({"images": {"FLAIR": "image_1"}, "masks": {}}, {}, "lacks its part “image_1”"),
+        ({"images": {"FLAIR": "image_1"}, "masks": []}, {"image_1": b"NRRD0004\n\n"}, "cannot be read as a volume"),
+        ({"images": ["image_1"], "masks": {}}, {}, "lacks"),
+    ],
+)
+def test_a_damaged_case_is_told(parameters: Any, parts: Any, says: str) -> None:
+    from XAILib.errors import ServerError
+    from XAILib.result import Result
+    from XAIShiftLib.prepared import prepare_case
+
+    with pytest.raises(ServerError, match=says):
+        prepare_case(Result({"parameters": parameters}, parts), "03_01", "FLAIR")
