@@ -10,10 +10,10 @@ from scipy.stats import t
 
 from slicerxai.explain.contract import Table
 from slicerxai.explain.shift_parameters import ShiftParameters
-from slicerxai.explain.shift_words import FEATURES, differences, is_error, unit, variable_of
+from slicerxai.explain.shift_words import FEATURES, VARIABLES, differences, is_error, unit
 from slicerxai.shift.evaluate import CaseScore
 from slicerxai.shift.options import MetricName
-from slicerxai.shift.study import GROUPS, Study, points
+from slicerxai.shift.study import Study, points
 
 Array = NDArray[np.float64]
 Cell = str | int | float | bool | None
@@ -97,10 +97,10 @@ def _cases(
 def features(study: Study) -> Table:
     """How the sites differ in what the attribution looks at."""
     rows: list[list[Cell]] = []
-    for group in (group for groups in GROUPS.values() for group in groups):
+    for variable, groups in study.groups.items():
         rows += [
-            [variable_of(group), FEATURES.get(name, name), *map(_rounded, numbers)]
-            for name, *numbers in differences(study, group)
+            [VARIABLES.get(variable, variable), FEATURES.get(name, name), *map(_rounded, numbers)]
+            for name, *numbers in differences(study, groups)
         ]
     columns = ["of the", "feature", "source mean", "target mean", "difference (SD)"]
     return Table(title="What differs between the sites, largest first", columns=columns, rows=rows)

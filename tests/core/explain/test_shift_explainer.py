@@ -160,8 +160,26 @@ def test_nothing_is_recommended_on_the_grounds_of_an_unreliable_result(home: Pat
     assert "No action on the grounds of this result. What would help: " in found.flags[0].message
 
 
+def test_a_gain_needs_no_action(home: Path, cohort: Cohort) -> None:
+    found = explain(cohort, source={"rater": "2"}, target={"rater": "1"})
+    assert found.metrics["phi_annotation_high"] < 0
+    assert [flag.message for flag in found.flags] == ["The model does no worse at the target; nothing is to be done."]
+
+
+def test_features_tell_what_differs_in_standard_deviations(paired: Explanation, cohort: Cohort) -> None:
+    table = paired.tables["features"]
+    (age,) = [row for row in table.rows if row[1] == "age, years"]
+    ages = [np.array([case.metadata["age"] for case in cohort.cases[part]]) for part in (slice(8), slice(8, 16))]
+    spread = np.sqrt((ages[0].var(ddof=1) + ages[1].var(ddof=1)) / 2)
+    assert age[2:] == pytest.approx(
+        [ages[0].mean(), ages[1].mean(), (ages[1].mean() - ages[0].mean()) / spread], abs=1e-5
+    )
+    masks = [abs(row[4]) for row in table.rows if row[0] == "mask"]
+    assert masks == sorted(masks, reverse=True)
+
+
 def test_errors_keep_their_own_unit_and_direction(home: Path, cohort: Cohort) -> None:
-    found = explain(cohort, metric="volume_error_ml")
+    found = explain(cohort, metric="volume_error_ml", burden="mask:consensus")
     means = [np.mean([row[3] for row in found.tables["cases"].rows if row[0] == side]) for side in ("source", "target")]
     assert found.tables["cases"].columns[3:5] == [
         "volume_error_ml (ml)",
@@ -169,6 +187,7 @@ def test_errors_keep_their_own_unit_and_direction(home: Path, cohort: Cohort) ->
     ]
     assert found.metrics["source_mean"] == pytest.approx(means[0], abs=1e-5)
     assert found.metrics["drop"] == pytest.approx(means[1] - means[0], abs=1e-5)
+    assert {"disease burden", "drawn volume against the panel's"} <= set(column(found, "features", "feature"))
     errors = [row[3] for row in found.tables["cases"].rows[:8]]
     assert errors == sorted(errors, reverse=True)
 
