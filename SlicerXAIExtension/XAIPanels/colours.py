@@ -1,9 +1,6 @@
-"""Colours of outlines over grey images; colour-blind readers can tell them apart."""
+"""Colours as text and as numbers."""
 
 from __future__ import annotations
-
-PREDICTION = "#b5ffa6"
-"""The model's own outline, in every panel."""
 
 
 def rgb(colour: str) -> tuple[float, float, float]:

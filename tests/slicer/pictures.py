@@ -17,6 +17,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VIEW, WIDTH = 420, 430
+PAPER = 239
+"""Grey of what neither the panel nor the views cover."""
 
 
 def main() -> None:
@@ -101,11 +103,12 @@ def picture(user: Any, path: Path) -> None:
 
     widget = user.module.widgetRepresentation()
     views = render_all(user.app)
-    widget.resize(WIDTH, max(views.shape[0], widget.sizeHint().height()))
-    user.app.processEvents()
+    for _ in range(2):  # layouts tell their height only after the first
+        widget.resize(WIDTH, max(views.shape[0], widget.sizeHint().height()))
+        user.app.processEvents()
     panel = grab(widget)
     height = max(panel.shape[0], views.shape[0])
-    sheet = np.zeros((height, panel.shape[1] + views.shape[1], 3), np.uint8)
+    sheet = np.full((height, panel.shape[1] + views.shape[1], 3), PAPER, np.uint8)
     sheet[: panel.shape[0], : panel.shape[1]] = panel
     sheet[: views.shape[0], panel.shape[1] :] = views
     Image.fromarray(sheet).save(path)

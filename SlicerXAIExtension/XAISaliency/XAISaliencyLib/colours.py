@@ -7,13 +7,13 @@ whole layer is then blended with the foreground's opacity. So a colour is either
 from __future__ import annotations
 
 import numpy as np
-from XAIPanels.colours import PREDICTION, rgb
+from XAIPanels.colours import rgb
 
 FOR = ("#a83c00", "#e87800", "#ffb81c")
 """From weak to strong, for positive values: what speaks for the label. Not up to white, which is a FLAIR lesion."""
 AGAINST = ("#1446c8", "#2f86f5", "#62c0ff")
 """From weak to strong, for negative values: what speaks against it."""
-LESIONS = PREDICTION
+LESIONS = "#b5ffa6"
 EXPLAINED = "#bf4dac"
 """Outlines; they differ from both sides of the map and from each other for colour-blind readers too."""
 

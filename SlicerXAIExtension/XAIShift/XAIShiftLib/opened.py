@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from XAIPanels.colours import PREDICTION
 from XAIPanels.nodes import all_or_nothing
 from XAIPanels.outlines import Outline, add_outline, add_segmentation
 from XAIPanels.volumes import make_volume
@@ -15,6 +14,8 @@ from .prepared import PreparedCase
 PREDICTION_ID = "prediction"
 SOURCE_COLOUR, TARGET_COLOUR = "#ff9f1a", "#4db8ff"
 """Outlines of the source's and of the target's rater."""
+PREDICTION_COLOUR = "#1fb54f"
+"""Of an area that must be seen on lesions, which are nearly white."""
 
 _CASE, _IMAGE = "XAIShift.Case", "XAIShift.Image"
 
@@ -50,7 +51,7 @@ def roles(raters: Sequence[str]) -> tuple[str, ...]:
 def add_prediction(node: Any, labelmap: Any) -> None:
     """Draw what the model predicts for an opened case."""
     if not has_prediction(node):
-        add_outline(node, Outline(PREDICTION_ID, "Prediction", PREDICTION, labelmap, filled=True))
+        add_outline(node, Outline(PREDICTION_ID, "Prediction", PREDICTION_COLOUR, labelmap, filled=True))
 
 
 def has_prediction(node: Any) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 
 from XAILib.verdict import checks_html, verdict_html
 from XAIPanels.choosing import enable
-from XAIPanels.colours import PREDICTION
 
 from .attribution import (
     CaseRow,
@@ -25,7 +24,7 @@ from .case_table import CaseTable
 from .chart import draw, words
 from .logic import ShiftLogic
 from .matrix_table import MatrixTable
-from .opened import SOURCE_COLOUR, TARGET_COLOUR, roles
+from .opened import PREDICTION_COLOUR, SOURCE_COLOUR, TARGET_COLOUR, roles
 from .words import NO_ACTION, VERDICTS, cases, mechanism, metric
 
 NO_RESULT = "No result yet. Choose source and target above and press “Attribute the drop”."
@@ -174,6 +173,6 @@ def _legend(raters: tuple[str, ...]) -> str:
     named = zip((SOURCE_COLOUR, TARGET_COLOUR), (f"rater {rater}{role}" for rater, role in zip(raters, roles(raters))))
     cells = "".join(
         f'<td bgcolor="{colour}">&nbsp;&nbsp;&nbsp;&nbsp;</td><td>&nbsp;{escape(name)}&nbsp;&nbsp;</td>'
-        for colour, name in (*named, (PREDICTION, "prediction"))
+        for colour, name in (*named, (PREDICTION_COLOUR, "prediction"))
     )
     return f'<table cellspacing="0" cellpadding="1"><tr>{cells}</tr></table>'
