@@ -46,7 +46,7 @@ from slicerxai.shift.samples import MINIMUM_SUBJECTS, Pair, Samples
 Array = NDArray[np.float64]
 SEED: Final = 0
 LEAST_PATIENTS: Final = 2 * MINIMUM_SUBJECTS
-STEPS, QUICK_STEPS = 500, 150
+STEPS, QUICK_STEPS = 300, 100
 BATCH, RATE = 12, 4e-3
 FEATURES: Final = (8, 12, 16, 24, 32, 8)
 SCALE: Final = (-300.0, 700.0)
