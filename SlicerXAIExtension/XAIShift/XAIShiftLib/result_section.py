@@ -173,6 +173,6 @@ def _legend(raters: tuple[str, ...]) -> str:
     named = zip((SOURCE_COLOUR, TARGET_COLOUR), (f"rater {rater}{role}" for rater, role in zip(raters, roles(raters))))
     cells = "".join(
         f'<td bgcolor="{colour}">&nbsp;&nbsp;&nbsp;&nbsp;</td><td>&nbsp;{escape(name)}&nbsp;&nbsp;</td>'
-        for colour, name in (*named, (PREDICTION_COLOUR, "prediction"))
+        for colour, name in (*named, (PREDICTION_COLOUR, "prediction (area)"))
     )
     return f'<table cellspacing="0" cellpadding="1"><tr>{cells}</tr></table>'
