@@ -126,7 +126,7 @@ class ServerSection(Generic[S]):
         if self.connecting:
             self.ui.connectButton.toolTip = "The server has been asked; waiting for its answer."
         elif usable:
-            self.ui.connectButton.toolTip = "Ask the server which models and studies it has."
+            self.ui.connectButton.toolTip = "Ask the server which models and data it has."
         else:
             self.ui.connectButton.toolTip = "Type the address of the server first."
 

@@ -110,7 +110,7 @@ class DataSection:
             lines = [escape(self.reason)]
         else:
             raters, keys = (", ".join(names) or "none" for names in (self.cohort.raters, self.cohort.keys))
-            lines = [escape(f"{cases(len(self.cohort.cases))}. Raters: {raters}. Selected by: {keys}.")]
+            lines = [escape(f"{cases(len(self.cohort.cases))}. Raters: {raters}. They can be selected by: {keys}.")]
         unusable = self._server.cohorts.unusable if self._server is not None else {}
         lines += [f"<i>{escape(name)}</i> cannot be used: {escape(why)}" for name, why in unusable.items()]
         return "<br>".join(line for line in lines if line)
