@@ -38,7 +38,7 @@ def test_every_patient_in_every_scanner_against_every_rater(phantom, folder):
     model = threshold()
     parameters = phantom_parameters(path)
     assert parameters == PHANTOM
-    truth = PhantomTruth(parameters, ("01", "03"), ("1", "5"))
+    truth = PhantomTruth(parameters, (("01",), ("03",)), ("1", "5"))
     scans = truth.measure(cohort, model, folder, silent)
     assert model.calls == 4
     for case in cohort:
@@ -58,14 +58,23 @@ def test_every_patient_in_every_scanner_against_every_rater(phantom, folder):
     assert model.calls == 8
 
 
+def test_only_the_scanners_that_are_needed(phantom, folder):
+    _, cohort = phantom
+    model = threshold()
+    truth = PhantomTruth(PHANTOM, (("01", "07", "08"), ("03",)), ("1",))
+    scans = truth.measure(cohort, model, folder, silent)
+    assert {case: sorted(scans[case]) for case in scans} == {"01_01": ["01", "03"], "03_01": ["01", "03", "07", "08"]}
+    assert model.calls == 6
+
+
 def test_a_changed_image_has_no_truth(phantom, folder):
     _, cohort = phantom
     other = PHANTOM.model_copy(update={"seed": 13})
     with pytest.raises(InputError, match=r"FLAIR of case '01_01' is not what phantom.json describes"):
-        PhantomTruth(other, ("01", "03"), ("1",)).measure(cohort, threshold(), folder, silent)
+        PhantomTruth(other, (("01",), ("03",)), ("1",)).measure(cohort, threshold(), folder, silent)
     strange = Cohort("strange", (type(cohort.cases[0])("patient", {}, {}),))
     with pytest.raises(InputError, match="'patient' is not one of the phantom"):
-        PhantomTruth(PHANTOM, ("01",), ("1",)).measure(strange, threshold(), folder, silent)
+        PhantomTruth(PHANTOM, (("01",), ("03",)), ("1",)).measure(strange, threshold(), folder, silent)
     assert list((folder.path / "truth").iterdir()) == []
 
 

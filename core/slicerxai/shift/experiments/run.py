@@ -138,10 +138,13 @@ def _find_truth(
     phantom = phantom_parameters(source)
     if plan.kind != "centres" or phantom is None:
         return
-    centres = tuple(sorted({str(case.metadata["centre"]) for case in test}))
+    source_centres, target_centres = (
+        tuple(sorted({str(case.metadata["centre"]) for case in test.select(side)}))
+        for side in (plan.pairs[0].source, plan.pairs[0].target)
+    )
     segmenter = _segmenter(folder, plan.models[0].name, device)
-    PhantomTruth(phantom, centres, plan.raters).measure(test, segmenter, folder, progress)
-    folder.log(f"truth: {len(test)} cases in the scanners of {len(centres)} centres")
+    PhantomTruth(phantom, (source_centres, target_centres), plan.raters).measure(test, segmenter, folder, progress)
+    folder.log(f"truth: {len(test)} cases in the scanners of the other side")
 
 
 def _segmenter(folder: ExperimentFolder, name: str, device: torch.device) -> Segmenter:

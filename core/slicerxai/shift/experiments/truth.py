@@ -126,15 +126,16 @@ def phantom_parameters(source: Path) -> PhantomParameters | None:
 
 @dataclass(frozen=True)
 class PhantomTruth:
-    """Scores of phantom patients in every scanner of some centres.
+    """Scores of phantom patients in their own scanner and in those of the other side.
 
     Attributes:
         parameters: of the phantom.
-        centres, raters: whose scanners, whose masks.
+        sides: centres of source and target.
+        raters: whose masks.
     """
 
     parameters: PhantomParameters
-    centres: tuple[str, ...]
+    sides: tuple[tuple[str, ...], tuple[str, ...]]
     raters: tuple[str, ...]
 
     def measure(
@@ -150,7 +151,11 @@ class PhantomTruth:
         for number, case in enumerate(cohort):
             progress(number / len(cohort), f"case {number + 1} of {len(cohort)} in the other scanners")
             path = folder.truth(case.id)
-            about = {"model": segmenter.info.digest, "centres": list(self.centres), "raters": list(self.raters)}
+            about = {
+                "model": segmenter.info.digest,
+                "sides": [list(side) for side in self.sides],
+                "raters": list(self.raters),
+            }
             kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
             if any(kept.get(key) != value for key, value in about.items()):
                 centre, _ = self._place(case)
@@ -165,13 +170,17 @@ class PhantomTruth:
         patient = truth_of(self.parameters, index)
         masks = {rater: case.mask(rater) for rater in self.raters}
         scans = {}
-        for centre in self.centres:
+        for centre in self._scanners(home):
             images = patient.images(self.parameters.acquisition[centre])
             if centre == home:
                 self._same(case, images, segmenter.info.channels)
             found = segmenter.predict({name: images[name] for name in segmenter.info.channels}).labelmap
             scans[centre] = {rater: _metrics(found, mask) for rater, mask in masks.items()}
         return scans
+
+    def _scanners(self, home: str) -> list[str]:
+        """A patient's own, and those of the sides that it does not belong to."""
+        return sorted({home, *(centre for side in self.sides if home not in side for centre in side)})
 
     def _place(self, case: Case) -> tuple[str, int]:
         """Centre and number of a case in the phantom."""
