@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -37,22 +38,18 @@ def network_discriminator(
     images, masks = [], []
     for number, (case, rater) in enumerate(cases):
         reading(number / len(cases), f"reading {case.id}")
-        image, with_mask = case_views(segmenter, case, rater, settings, number)
+        image, with_mask = case_views(segmenter, case, rater, settings)
         images.append(image)
         masks.append(with_mask)
     views = {IMAGE: images, IMAGE_AND_MASK: masks}
     return NetworkDiscriminator(views, settings, segmenter.device, part(progress, 0.3, 1.0))
 
 
-def case_views(
-    segmenter: Segmenter, case: Case, rater: str, settings: NetworkSettings, number: int
-) -> tuple[Views, Views]:
+def case_views(segmenter: Segmenter, case: Case, rater: str, settings: NetworkSettings) -> tuple[Views, Views]:
     """Views of the image, and of image and mask, on the grid and in the units that the segmenter works with.
 
     Patches of the image are taken anywhere in the foreground; those with the mask on lesions, where there are any.
-
-    Args:
-        number: of the case, for its random places.
+    Random places depend on the case's id alone: a case that is in both environments has the same image in both.
     """
     prepared = segmenter.prepare({channel: case.image(channel) for channel in segmenter.info.channels})
     image = prepared.tensor
@@ -64,7 +61,7 @@ def case_views(
     both = torch.cat([image, share[None]])
     foreground = (image[0] != 0).nonzero()
     lesions = (share >= 0.5).nonzero()
-    generator = Generator().manual_seed(settings.seed * 1_000_003 + number)
+    generator = Generator().manual_seed(settings.seed * 1_000_003 + crc32(case.id.encode()))
     return (
         _views(image, foreground, settings, generator),
         _views(both, lesions if len(lesions) else foreground, settings, generator),

@@ -189,15 +189,17 @@ def phantoms(tmp_path_factory):
 
 def test_views_are_what_the_segmenter_prepares(phantoms):
     segmenter, cases = phantoms
-    image, both = case_views(segmenter, *cases[0], TINY, 0)
+    image, both = case_views(segmenter, *cases[0], TINY)
     assert image.whole.shape == (1, 8, 8, 8)
     assert image.patches.shape == (4, 1, 8, 8, 8)
     assert both.patches.shape == (4, 2, 8, 8, 8)
     prepared = segmenter.prepare({"FLAIR": cases[0][0].image("FLAIR")}).tensor
     assert float(image.whole.mean()) == pytest.approx(float(prepared.mean()), abs=0.05)
     assert float(both.patches[:, 1].float().mean()) > 2 * float(both.whole[1].float().mean()) > 0
-    again = case_views(segmenter, *cases[0], TINY, 0)[1]
-    assert torch.equal(both.patches, again.patches)
+    other_rater = cases[0][0].masks | {"other": cases[1][0].masks["r"]}
+    again, other = case_views(segmenter, replace(cases[0][0], masks=other_rater), "other", TINY)
+    assert torch.equal(image.patches, again.patches)
+    assert not torch.equal(both.patches, other.patches)
 
 
 def test_attribution_with_networks_sees_the_scanner(phantoms):
