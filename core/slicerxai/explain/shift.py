@@ -111,12 +111,15 @@ def _figures(
     found: Study, parameters: ShiftParameters, shown: dict[str, Table], measured: dict[str, float]
 ) -> dict[str, Figure]:
     what = unit(parameters.metric)
+    source, target = (
+        f"{measured[f'{name}_mean']:.1f} (n = {measured[f'{name}_cases']:.0f})" for name in ("source", "target")
+    )
     figures = {
         "shares": shares_figure(
             shown["shares"],
+            f"{parameters.metric}: source {source}   →   target {target}",
             what,
-            (measured["source_mean"], measured["target_mean"]),
-            (len(found.source_scores), len(found.target_scores)),
+            f"Source: {parameters.source}. Target: {parameters.target}.",
         ),
         "cases": cases_figure(shown["cases"]),
     }

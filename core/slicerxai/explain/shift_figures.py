@@ -22,11 +22,11 @@ ESTABLISHED: Final = ("shifted", "measured")
 DPI: Final = 130
 
 
-def shares_figure(shares: Table, unit: str, means: tuple[float, float], counts: tuple[int, int]) -> Figure:
+def shares_figure(shares: Table, title: str, unit: str, compared: str) -> Figure:
     """Bars of the shares with their intervals, from the table of shares.
 
     Args:
-        means: performance of source and target, in the table's unit. counts: cases of either.
+        title: performance of either environment. compared: which they are, for the caption.
     """
     names, states = [str(row[0]) for row in shares.rows], [row[4] for row in shares.rows]
     numbers = np.array([[_float(cell) for cell in row[1:4]] for row in shares.rows])
@@ -51,17 +51,11 @@ def shares_figure(shares: Table, unit: str, means: tuple[float, float], counts: 
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_yticks(range(len(names)), [_label(name) for name in reversed(names)])
     axes.set_xlabel(f"{unit} lost at the target (left of 0: gained)", color=TEXT)
-    axes.set_title(
-        f"source {means[0]:.1f} (n = {counts[0]})   →   target {means[1]:.1f} (n = {counts[1]})",
-        loc="left",
-        fontsize=12.5,
-        color=TEXT,
-        pad=12,
-    )
+    axes.set_title(title, loc="left", fontsize=12.5, color=TEXT, pad=12)
     axes.grid(axis="x", color="#e3e6ea", linewidth=0.8)
     axes.set_axisbelow(True)
     caption = (
-        "Share of each mechanism in the drop, with its interval. Hatched: a shift of this mechanism is not "
+        f"{compared} Share of each mechanism in the drop, with its interval. Hatched: a shift of this mechanism is not "
         "established. Unresolved: what the data tie to no mechanism."
     )
     return Figure(_png(canvas), caption)
