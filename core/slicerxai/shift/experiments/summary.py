@@ -121,7 +121,10 @@ def as_csv(items: Sequence[Row] | Sequence[Entry], kind: type[Row] | type[Entry]
     writer.writeheader()
     for item in items:
         writer.writerow(
-            {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in asdict(item).items()}
+            {
+                key: f"{round(value, 9):.6g}" if isinstance(value, float) else value
+                for key, value in asdict(item).items()
+            }
         )
     return text.getvalue()
 
