@@ -57,7 +57,7 @@ class Size:
     large: int
 
 
-FULL = Size(PoolParameters(seed=101, patients=160), small=30, harmonised=10, large=10)
+FULL = Size(PoolParameters(seed=101, patients=160), small=30, harmonised=10, large=20)
 QUICK = Size(PoolParameters(seed=102, patients=60, training_patients=8, steps=200), small=4, harmonised=1, large=0)
 
 

@@ -208,11 +208,11 @@ def _states(
 ) -> tuple[State, ...]:
     """Of the evidence; an observed exchange needs none, nor does the only mechanism beside it.
 
-    Where the parents alone tell the environments apart, no sign of a shift in the variable means nothing.
+    Where the parents alone tell the environments apart, no test of the variable means anything: no case of one
+    environment says what the variable would be at the other's parents, and a sign of a shift is an extrapolation.
     """
     states: list[State] = [
-        "untestable" if one.state != "shifted" and given >= UNTESTABLE_AUC else one.state
-        for one, given in zip(evidence, auc[:, 0], strict=True)
+        "untestable" if given >= UNTESTABLE_AUC else one.state for one, given in zip(evidence, auc[:, 0], strict=True)
     ]
     if swapped is not None:
         states[graph.index(swapped.mechanism)] = "shifted"

@@ -44,7 +44,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "X": ("acquisition", "prediction"),
     "Y": ("style",),
 }
-"""Groups of features of each variable of the mechanism graph; a mask that one panel drew of every case stands in for style."""
+"""Groups of features of each variable of the mechanism graph; a mask that a panel drew of every case replaces style."""
 WITHOUT_POPULATION: Final = MechanismGraph(
     (Mechanism("acquisition", "X"), Mechanism("annotation", "Y", ("X",))),
 )

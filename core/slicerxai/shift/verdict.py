@@ -19,6 +19,7 @@ def checks(outcome: Outcome, unit: str = "") -> tuple[Finding, ...]:
     """All self-tests, the sum first; the unit is written after the outcome's performances."""
     return (
         _sum(outcome),
+        *((_sampling(outcome),) if outcome.sampling_error.any() else ()),
         _overlap(outcome),
         _separation(outcome),
         _null(outcome, unit),
@@ -37,6 +38,20 @@ def _sum(j: Outcome) -> Finding:
         else "The shares do not add up to the drop that the estimator finds: a fault of the computation."
     )
     return Finding("shares add up", gap, EXACT, "reliable" if right else "unreliable", reason)
+
+
+def _sampling(j: Outcome) -> Finding:
+    """Only where coalitions were sampled."""
+    worst = float(j.sampling_error.max())
+    limit = float(np.diff(j.interval, axis=1).max()) / 10
+    fine = worst <= limit
+    reason = "Too many mechanisms for all coalitions: a sample of them was read, "
+    reason += (
+        "with an error that is small beside the intervals."
+        if fine
+        else "and its error is large beside the intervals, which leave it out."
+    )
+    return Finding("coalitions sampled", worst, limit, "reliable" if fine else "caution", reason)
 
 
 def _overlap(j: Outcome) -> Finding:

@@ -144,10 +144,11 @@ def test_sampled_coalitions_find_the_one_that_shifted():
     result = attribute(pair, graph, Options(estimator="weighting", permutations=499, repeats=1))
     assert result.phi[4] == pytest.approx(0.1, abs=0.05)
     assert np.abs(np.delete(result.phi, 4)).max() < 0.03
+    assert ("coalitions sampled" in verdicts(result)) == result.sampling_error.any()
     assert result.phi.sum() + result.unresolved == pytest.approx(result.drop, abs=1e-12)
     with pytest.raises(InputError, match="weighting"):
         attribute(pair, graph, Options(estimator="robust"))
-    with pytest.raises(InputError, match="permutations 99.*359"):
+    with pytest.raises(InputError, match=r"permutations 99.*359"):
         attribute(pair, graph, Options(estimator="weighting", **QUICK))
 
 
