@@ -75,11 +75,11 @@ def _exchange(study: Study, source: Environment, target: Environment) -> Finding
         reason = f"Annotation was measured: the same predictions against the masks of raters {one!r} and {other!r}."
         return Finding(name, 1.0, 1.0, "reliable", reason)
     if study.exchange == "harmonised":
-        reason = "Acquisition was measured on images carried over to the other site's look, as good as these are"
+        reason = "Acquisition was measured on images carried over to the other site's look. How well is not known, and "
+        reason += "the intervals leave it out: they are too narrow"
         if study.limits:
-            reason += f"; not matched: {'; '.join(study.limits)}."
-            return Finding(name, 1.0, 1.0, "caution", reason)
-        return Finding(name, 1.0, 1.0, "reliable", reason + ".")
+            reason += f"; not matched: {'; '.join(study.limits)}"
+        return Finding(name, 1.0, 1.0, "caution", f"{reason}.")
     if one == other:
         reason = f"Both environments take the masks of rater {one!r}, so annotation should not have shifted"
         state = study.attribution.states[study.attribution.names.index("annotation")]
