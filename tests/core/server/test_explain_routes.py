@@ -164,9 +164,9 @@ def test_wait_answers_with_the_fault(client):
 
 def test_schema_of_the_routes(client):
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/explain/", "/explain/cohorts", "/explain/jobs", "/explain/{method}"} | {
-        f"/explain/jobs/{{job_id}}{end}" for end in ("", "/result", "/report")
-    }
+    cohorts = {f"/explain/cohorts{end}" for end in ("", "/{cohort}", "/{cohort}/cases/{case}")}
+    jobs = {"/explain/jobs"} | {f"/explain/jobs/{{job_id}}{end}" for end in ("", "/result", "/report")}
+    assert set(paths) == {"/explain/", "/explain/{method}"} | cohorts | jobs
 
 
 @pytest.mark.parametrize(
