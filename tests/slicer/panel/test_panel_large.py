@@ -56,8 +56,8 @@ def sent(user: Any, result: Any, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The panel is connected to a server that answers at once; the files that it was sent."""
     from XAILib.catalogue import Catalogue, Method, Model
     from XAILib.client import Client
-    from XAIPanels.server_section import Server
     from XAISaliencyLib import work
+    from XAISaliencyLib.server import SaliencyServer
 
     found: list[Path] = []
 
@@ -69,7 +69,7 @@ def sent(user: Any, result: Any, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setattr(work, "run_explanation", run)
     models = (Model("tiny", "unet", ("FLAIR",), ("background", "lesion")),)
     catalogue = Catalogue("1", (Method("saliency", "Saliency", "", {}),), models, {})
-    user.panel.server._connected(Server(Client("http://127.0.0.1:1"), catalogue, ("case",)))
+    user.panel.server._connected(SaliencyServer(Client("http://127.0.0.1:1"), catalogue, ("case",)))
     return found
 
 
