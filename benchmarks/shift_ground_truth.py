@@ -45,6 +45,8 @@ SMALL, LARGE = (15, 38), (150, 380)
 PURE: Final = {"acquisition": 1, "annotation": 2, "population": 0}
 """Shifts of one mechanism and its index."""
 OVERLAPPING: Final = ("neither", *PURE, "both")
+SAME_SCANS: Final = (("neither", "annotation"), ("acquisition", "both"), ("population",))
+"""Overlapping shifts whose draws of one seed hold the same images, which need to be carried over once."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Size:
 
 
 FULL = Size(PoolParameters(seed=101, patients=160), small=30, harmonised=10, large=20)
-QUICK = Size(PoolParameters(seed=102, patients=60, training_patients=8, steps=200), small=4, harmonised=1, large=0)
+QUICK = Size(PoolParameters(seed=102, patients=40, training_patients=8, steps=200), small=3, harmonised=1, large=0)
 
 
 def run(data: Path | None, out: Path, quick: bool, workers: int | None = None) -> dict[str, Any]:
@@ -78,8 +80,9 @@ def run(data: Path | None, out: Path, quick: bool, workers: int | None = None) -
     jobs = [estimate(seed=seed, sizes=SMALL, kinds=tuple(SHIFTS)) for seed in range(size.small)]
     jobs += [estimate(seed=seed, sizes=LARGE, kinds=OVERLAPPING) for seed in range(size.large)]
     jobs += [
-        Job(root, size.pool, cache, harmonised=True, seed=seed, sizes=SMALL, kinds=OVERLAPPING)
+        Job(root, size.pool, cache, harmonised=True, seed=seed, sizes=SMALL, kinds=kinds)
         for seed in range(size.harmonised)
+        for kinds in SAME_SCANS
     ]
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as processes:
         answers = judged([answer for found in processes.map(answers_of, jobs) for answer in found])
