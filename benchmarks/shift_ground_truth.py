@@ -63,16 +63,15 @@ FULL = Size(PoolParameters(seed=101, patients=160), small=30, harmonised=10, lar
 QUICK = Size(PoolParameters(seed=102, patients=40, training_patients=8, steps=200), small=3, harmonised=1, large=0)
 
 
-def run(data: Path | None, out: Path, quick: bool, workers: int | None = None) -> dict[str, Any]:
+def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
     """Generate what is missing of the pool, draw, attribute, compare. Returns figures, rows and notes.
 
     Args:
         data: root of pools made before; by default a folder in `out`.
-        workers: processes, each with one thread; as many as there are cores by default.
     """
     runtime.configure()
     size = QUICK if quick else FULL
-    workers = workers or os.cpu_count() or 1
+    workers = os.cpu_count() or 1
     root = data or out / f"shift-pools{'-quick' if quick else ''}"
     pool = Pool.load(generate(root, size.pool, workers, _printed))
     cache = out / f"shift_ground_truth{'-quick' if quick else ''}"

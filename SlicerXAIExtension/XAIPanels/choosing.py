@@ -22,6 +22,15 @@ def offer(combo: Any, names: Iterable[str], wanted: str, data: Iterable[Any] | N
     combo.blockSignals(False)
 
 
+def offer_nodes(combo: Any, nodes: list[Any], shown: Any) -> None:
+    """Replace the entries by the nodes' names without a signal; the shown one is chosen, else the last."""
+    combo.blockSignals(True)
+    combo.clear()
+    combo.addItems([node.GetName() for node in nodes])
+    combo.currentIndex = next((index for index, node in enumerate(nodes) if node is shown), len(nodes) - 1)
+    combo.blockSignals(False)
+
+
 def chosen(combo: Any) -> Any:
     """What the current entry stands for; None without one."""
     return combo.itemData(combo.currentIndex) if combo.currentIndex >= 0 else None

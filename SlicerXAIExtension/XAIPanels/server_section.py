@@ -110,9 +110,10 @@ class ServerSection(Generic[S]):
         self._changed()
 
     def lost(self, error: ServerError) -> None:
-        """Somebody else found out that the server does not answer or does not accept the token any more."""
-        self.server = None
-        self._failed(error)
+        """Somebody else got an error; one after which a connection is none any more ends it."""
+        if error.kind in LOST:
+            self.server = None
+            self._failed(error)
 
     def forget_plans(self) -> None:
         """Whatever was to happen after connecting shall not happen any more."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Progress(Protocol):
@@ -22,3 +25,9 @@ def part(progress: Progress, start: float, stop: float) -> Progress:
         progress(start + (stop - start) * fraction, message)
 
     return inner
+
+
+def each(progress: Progress, items: Sequence[T]) -> Iterator[tuple[T, Progress]]:
+    """Every item with the progress of its equal part of the whole."""
+    for index, item in enumerate(items):
+        yield item, part(progress, index / len(items), (index + 1) / len(items))

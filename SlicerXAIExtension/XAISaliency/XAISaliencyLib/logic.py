@@ -7,6 +7,7 @@ from typing import Any
 
 import slicer
 from XAIPanels.nodes import in_scene, remove_with_parts
+from XAIPanels.scene_watch import SceneWatch
 from XAIPanels.views import Layers, jump_to
 
 from .display import paint
@@ -33,20 +34,12 @@ class SaliencyLogic:
         self.on_change: Callable[[], None] | None = None
         self._layers = Layers(self.scene)
         self._picker = Picker(self.scene, self._picked)
-        events = {
-            slicer.vtkMRMLScene.StartCloseEvent: self._closing,
-            slicer.vtkMRMLScene.EndCloseEvent: self._changed,
-            slicer.vtkMRMLScene.EndImportEvent: self._changed,
-            slicer.vtkMRMLScene.NodeRemovedEvent: self._changed,
-        }
-        self._tags = [self.scene.AddObserver(event, callback) for event, callback in events.items()]
+        self._watch = SceneWatch(self.scene, self._closing, self._changed)
 
     def close(self) -> None:
         """Stop picking and remove every observer; nodes stay in the scene."""
         self._picker.stop()
-        for tag in self._tags:
-            self.scene.RemoveObserver(tag)
-        self._tags = []
+        self._watch.close()
         self.on_point = self.on_change = None
 
     def parameter_node(self) -> Any:
@@ -174,10 +167,10 @@ class SaliencyLogic:
         others = (ResultNode(node) for node in self.results() if node is not result.node)
         return any(other.source is result.source for other in others)
 
-    def _closing(self, *_: Any) -> None:
+    def _closing(self) -> None:
         self._picker.stop()
         self._layers.forget()
 
-    def _changed(self, *_: Any) -> None:
-        if self.on_change is not None and not self.scene.IsClosing():
+    def _changed(self) -> None:
+        if self.on_change is not None:
             self.on_change()

@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 from XAIPanels.nodes import singleton
+from XAIPanels.parameters import PanelParameters
 
 MODULE = "XAISaliency"
 DEFAULT_THRESHOLD = 0.15
 DEFAULT_OPACITY = 0.6
 
-_SERVER, _STUDY, _MODEL, _PARAMETERS = "server", "study", "model", "parameters"
-_THRESHOLD, _OPACITY = "threshold", "opacity"
-_VOLUME, _SHOWN, _POINT = "InputVolume", "ShownResult", "ExplainedPoint"
+_STUDY, _PARAMETERS, _THRESHOLD, _OPACITY = "study", "parameters", "threshold", "opacity"
+_VOLUME, _POINT = "InputVolume", "ExplainedPoint"
 
 
 def parameter_node(scene: Any) -> Any:
@@ -21,19 +21,8 @@ def parameter_node(scene: Any) -> Any:
     return singleton(scene, MODULE)
 
 
-class Parameters:
+class Parameters(PanelParameters):
     """Typed access to the parameter node."""
-
-    def __init__(self, node: Any) -> None:
-        self.node = node
-
-    @property
-    def server_url(self) -> str:
-        return str(self.node.GetParameter(_SERVER))
-
-    @server_url.setter
-    def server_url(self, url: str) -> None:
-        self.node.SetParameter(_SERVER, url)
 
     @property
     def volume(self) -> Any:
@@ -54,21 +43,9 @@ class Parameters:
         self.node.SetParameter(_STUDY, study)
 
     @property
-    def model(self) -> str:
-        return str(self.node.GetParameter(_MODEL))
-
-    @model.setter
-    def model(self, model: str) -> None:
-        self.node.SetParameter(_MODEL, model)
-
-    @property
     def method_parameters(self) -> dict[str, Any]:
         """Parameters of the method by name; empty where the scene holds none or something unreadable."""
-        try:
-            values = json.loads(self.node.GetParameter(_PARAMETERS) or "{}")
-        except ValueError:
-            return {}
-        return values if isinstance(values, dict) else {}
+        return self._values(_PARAMETERS)
 
     @method_parameters.setter
     def method_parameters(self, values: dict[str, Any]) -> None:
@@ -93,15 +70,6 @@ class Parameters:
         write_fraction(self.node, _OPACITY, value)
 
     @property
-    def shown(self) -> Any:
-        """The result node that is shown, or None."""
-        return self.node.GetNodeReference(_SHOWN)
-
-    @shown.setter
-    def shown(self, node: Any) -> None:
-        self._refer(_SHOWN, node)
-
-    @property
     def point(self) -> Any:
         """The markups node of the explained point, or None."""
         return self.node.GetNodeReference(_POINT)
@@ -109,9 +77,6 @@ class Parameters:
     @point.setter
     def point(self, node: Any) -> None:
         self._refer(_POINT, node)
-
-    def _refer(self, role: str, node: Any) -> None:
-        self.node.SetNodeReferenceID(role, node.GetID() if node is not None else None)
 
 
 def read_fraction(node: Any, name: str, default: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import qt
 import slicer
 from XAILib.verdict import checks_html, verdict_html
+from XAIPanels.choosing import offer_nodes
 
 from .colours import AGAINST, EXPLAINED, FOR, LESIONS
 from .lesion_table import LesionTable
@@ -76,13 +77,7 @@ class ResultSection:
     def update(self) -> None:
         """Follow the scene: results may have come, gone or been renamed."""
         self._nodes = self._logic.results()
-        shown = self._logic.parameters().shown
-        combo = self.ui.resultCombo
-        combo.blockSignals(True)
-        combo.clear()
-        combo.addItems([node.GetName() for node in self._nodes])
-        combo.currentIndex = next((i for i, node in enumerate(self._nodes) if node is shown), len(self._nodes) - 1)
-        combo.blockSignals(False)
+        offer_nodes(self.ui.resultCombo, self._nodes, self._logic.parameters().shown)
         node = self.shown
         self.ui.emptyLabel.visible = node is None
         self.ui.resultPanel.visible = node is not None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import slicer
-from XAIPanels.nodes import nodes_of_class
+from XAIPanels import documents
+from XAIPanels.documents import document_of
 
 from .lesions import Lesion, lesions_of
 from .parameters import DEFAULT_OPACITY, DEFAULT_THRESHOLD, read_fraction, write_fraction
@@ -14,7 +13,6 @@ from .parameters import DEFAULT_OPACITY, DEFAULT_THRESHOLD, read_fraction, write
 RESULT = "XAISaliencyResult"
 """Value of the attribute "ModuleName", by which result nodes are found; parameter nodes have the module's own name."""
 
-_DOCUMENT = "document"
 _SOURCE, _SALIENCY, _COLOURS, _LESIONS = "Source", "Saliency", "Colours", "Lesions"
 _OWN_SOURCE = "ownSource"
 
@@ -28,8 +26,7 @@ class ResultNode:
     @property
     def document(self) -> dict[str, Any]:
         """The parsed JSON of the result, without what identifies the patient."""
-        document: dict[str, Any] = json.loads(self.node.GetParameter(_DOCUMENT))
-        return document
+        return document_of(self.node)
 
     @property
     def lesions(self) -> list[Lesion]:
@@ -84,18 +81,12 @@ class ResultNode:
 
 def add_result_node(scene: Any, document: dict[str, Any], name: str) -> ResultNode:
     """A new result node in the scene."""
-    node = slicer.vtkMRMLScriptedModuleNode()
-    node.SetAttribute("ModuleName", RESULT)
-    node.SetName(name)
-    node.SetParameter(_DOCUMENT, json.dumps(anonymous(document)))
-    node.SetHideFromEditors(False)
-    return ResultNode(scene.AddNode(node))
+    return ResultNode(documents.add_result_node(scene, RESULT, anonymous(document), name))
 
 
 def result_nodes(scene: Any) -> list[Any]:
     """All result nodes of the scene whose document can be read, oldest first."""
-    nodes = nodes_of_class(scene, "vtkMRMLScriptedModuleNode")
-    return [node for node in nodes if node.GetAttribute("ModuleName") == RESULT and _readable(node)]
+    return documents.result_nodes(scene, RESULT)
 
 
 def anonymous(document: dict[str, Any]) -> dict[str, Any]:
@@ -115,10 +106,3 @@ def title_of(document: dict[str, Any]) -> str:
     if document.get("parameters", {}).get("point") is not None and len(chosen) == 1:
         return f"lesion {chosen[0]}"
     return "whole prediction" if "lesions" in document.get("overlays", {}) else "labels"
-
-
-def _readable(node: Any) -> bool:
-    try:
-        return isinstance(json.loads(node.GetParameter(_DOCUMENT)), dict)
-    except ValueError:
-        return False

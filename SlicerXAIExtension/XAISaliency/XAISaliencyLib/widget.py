@@ -8,11 +8,11 @@ from typing import Any
 
 import qt
 import slicer
-from XAILib.errors import ServerError, Stopped
 from XAIPanels.errors import SceneError
+from XAIPanels.one_job import OneJob
 from XAIPanels.reports import Reports
-from XAIPanels.server_section import LOST, ServerSection
-from XAIPanels.tasks import Task, Tasks
+from XAIPanels.server_section import ServerSection
+from XAIPanels.tasks import Tasks
 from XAIPanels.words import RESEARCH_USE, duration
 
 from .explain_section import ExplainSection
@@ -47,21 +47,6 @@ class Wish:
     lesion: int | None = None
 
 
-@dataclass
-class Job:
-    """One explanation that is under way.
-
-    Attributes:
-        ended_because: what to tell when it was cancelled.
-    """
-
-    wish: Wish
-    started: float
-    task: Task | None = None
-    stopping: bool = False
-    ended_because: str = CANCELLED
-
-
 class SaliencyPanel:
     """Everything that is seen of the module.
 
@@ -76,11 +61,11 @@ class SaliencyPanel:
         self.ui.checksSection.collapsed = True
         self.logic = SaliencyLogic()
         self._tasks = Tasks()
-        self._job: Job | None = None
         self._sources: dict[str, Source] = {}
         self.server = ServerSection(self.ui, self._tasks, ask, found, self._server_changed)
         self.image = ImageSection(self.ui, self.logic, self.refresh)
         self.explain = ExplainSection(self.ui, self.logic, self.explain_image, self.cancel)
+        self.job = OneJob(self._tasks, self.explain, self.server.lost, self.refresh, CANCELLED)
         self.result = ResultSection(self.ui, self.logic, self.explain_point, self.open_report, self.refresh)
         self.reports = Reports(self._tasks, self.result.say)
         self._later = qt.QTimer()
@@ -106,13 +91,12 @@ class SaliencyPanel:
 
     def refresh(self) -> None:
         """Enable what can be used and say why the rest cannot."""
-        running = self._job is not None
+        running = self.job.running
         busy = "An explanation is running; cancel it or wait for it." if running else ""
         self.server.refresh()
         self.image.refresh()
         reason = "Connecting …" if self.server.connecting else self._server_reason() or self.image.reason
-        stopping = self._job is not None and self._job.stopping
-        self.explain.refresh(running, stopping, self.server.server is not None, reason)
+        self.explain.refresh(running, self.job.stopping, self.server.server is not None, reason)
         connecting = "Connecting …" if self.server.connecting else ""
         shown = self.result.shown
         self.result.refresh(busy or connecting, self._report_reason(shown))
@@ -134,7 +118,7 @@ class SaliencyPanel:
 
     def cancel(self) -> None:
         """Stop the running job, here and on the server."""
-        self._cancel(CANCELLED)
+        self.job.cancel()
 
     def scene_closing(self) -> None:
         """The image of a running job goes; so does the job."""
@@ -142,7 +126,7 @@ class SaliencyPanel:
         self.reports.forget()
         self.server.forget_plans()
         self.explain.say("")
-        self._cancel(SCENE_CLOSED)
+        self.job.cancel(SCENE_CLOSED)
 
     def leave(self) -> None:
         """Another module is shown: a running job goes on, picking does not."""
@@ -155,10 +139,10 @@ class SaliencyPanel:
         self.logic.close()
         self._tasks.close()
         self.reports.close()
-        self._job = None
+        self.job.close()
 
     def _explain(self, wish: Wish) -> None:
-        if self._job is not None:
+        if self.job.running:
             return
         server = self.server.server
         if server is None:
@@ -169,7 +153,7 @@ class SaliencyPanel:
         if reason := self._server_reason() or self.image.reason_against(source):
             self.explain.fail(reason)
             return
-        job = Job(Wish(source, wish.point, wish.lesion), time.monotonic())
+        started = time.monotonic()
         try:
             image = self._snapshot(source)
         except SceneError as error:
@@ -178,17 +162,12 @@ class SaliencyPanel:
         parameters = self.explain.parameters
         if wish.point is not None:
             parameters["point"] = [round(float(value), 3) for value in wish.point]
-        self._job = job
         self.logic.parameters().server_url = self.server.url
-        self.explain.progress(0.0, "starting", None)
         client = server.client
-        job.task = self._tasks.start(
+        self.job.start(
             lambda stop, progress: explain(client, image, source.model, parameters, stop, progress),
-            self._done,
-            self._failed,
-            self._progress,
+            lambda result: self._explained(source, wish.lesion, result, started),
         )
-        self.refresh()
 
     def _snapshot(self, source: Source) -> Snapshot | str:
         """What is sent of the scene, or the id of a study."""
@@ -198,58 +177,17 @@ class SaliencyPanel:
         name = channels[0] if channels else "image"
         return self.logic.snapshot(source.volume, name)
 
-    def _cancel(self, reason: str) -> None:
-        job = self._job
-        if job is None or job.task is None:
-            return
-        job.stopping, job.ended_because = True, reason
-        self.explain.progress(0.0, "cancelling", None)
-        job.task.cancel()
-        self.refresh()
-
-    def _progress(self, fraction: float, message: str, eta: float | None) -> None:
-        if self._job is not None and not self._job.stopping:
-            self.explain.progress(fraction, message, eta)
-
-    def _done(self, result: Prepared) -> None:
-        job = self._end_job()
-        if job.stopping:  # it was finished just before it could be stopped: what the user wanted counts
-            self.explain.say(job.ended_because)
-            self.refresh()
-            return
-        source = job.wish.source
+    def _explained(self, source: Source, lesion: int | None, result: Prepared, started: float) -> None:
         node = self.logic.load(result, source.volume)
         self._sources[node.GetID()] = source
         self.reports.remember(node, result.job)
         self.result.show(node)
-        notes = [f"{node.GetName()}, in {duration(time.monotonic() - job.started)}."]
+        notes = [f"{node.GetName()}, in {duration(time.monotonic() - started)}."]
         if source.volume is not None and not contains(self.logic, source.volume):
             notes.append(VOLUME_REMOVED)
-        if job.wish.lesion is not None and self.result.explained not in (None, job.wish.lesion):
-            notes.append(OTHER_LESION.format(job.wish.lesion))
+        if lesion is not None and self.result.explained not in (None, lesion):
+            notes.append(OTHER_LESION.format(lesion))
         self.explain.succeed(" ".join(notes))
-        self.refresh()
-
-    def _failed(self, error: BaseException) -> None:
-        job = self._end_job()
-        if isinstance(error, Stopped):
-            self.explain.say(job.ended_because)
-        elif isinstance(error, ServerError):
-            self.explain.fail(str(error))
-            if error.kind in LOST:
-                self.server.lost(error)
-        elif isinstance(error, SceneError):
-            self.explain.fail(str(error))
-        else:
-            self.explain.fail(f"unexpected fault: {error!r}. Please report it.")
-        self.refresh()
-        if not isinstance(error, (Stopped, ServerError, SceneError)):
-            raise error
-
-    def _end_job(self) -> Job:
-        job, self._job = self._job, None
-        assert job is not None  # noqa: S101 - every task belongs to a job
-        return job
 
     def _server_changed(self) -> None:
         server = self.server.server

@@ -7,6 +7,7 @@ from typing import Any
 
 import slicer
 from XAIPanels.nodes import in_scene, remove_with_parts
+from XAIPanels.scene_watch import SceneWatch
 from XAIPanels.views import Layers, jump_to
 
 from .attribution import raters_of, title_of
@@ -27,19 +28,11 @@ class ShiftLogic:
         self.scene = scene if scene is not None else slicer.mrmlScene
         self.on_change: Callable[[], None] | None = None
         self._layers = Layers(self.scene)
-        events = {
-            slicer.vtkMRMLScene.StartCloseEvent: self._closing,
-            slicer.vtkMRMLScene.EndCloseEvent: self._changed,
-            slicer.vtkMRMLScene.EndImportEvent: self._changed,
-            slicer.vtkMRMLScene.NodeRemovedEvent: self._changed,
-        }
-        self._tags = [self.scene.AddObserver(event, callback) for event, callback in events.items()]
+        self._watch = SceneWatch(self.scene, self._closing, self._changed)
 
     def close(self) -> None:
         """Remove every observer; nodes stay in the scene."""
-        for tag in self._tags:
-            self.scene.RemoveObserver(tag)
-        self._tags = []
+        self._watch.close()
         self.on_change = None
 
     def parameters(self) -> Parameters:
@@ -103,9 +96,9 @@ class ShiftLogic:
             remove_with_parts(self.scene, segmentation)
             remove_with_parts(self.scene, image)
 
-    def _closing(self, *_: Any) -> None:
+    def _closing(self) -> None:
         self._layers.forget()
 
-    def _changed(self, *_: Any) -> None:
-        if self.on_change is not None and not self.scene.IsClosing():
+    def _changed(self) -> None:
+        if self.on_change is not None:
             self.on_change()

@@ -7,12 +7,13 @@ from typing import Any
 
 from XAILib.cohorts import Environment, environment_of
 from XAIPanels.nodes import singleton
+from XAIPanels.parameters import PanelParameters
 
 MODULE = "XAIShift"
 OPTIONS = ("metric", "estimator", "burden", "exchange")
 """Parameters of the method that the panel offers, beside the environments."""
 
-_SERVER, _MODEL, _COHORT, _OPTIONS, _SHOWN = "server", "model", "cohort", "options", "ShownResult"
+_COHORT, _OPTIONS = "cohort", "options"
 
 
 def parameter_node(scene: Any) -> Any:
@@ -20,27 +21,8 @@ def parameter_node(scene: Any) -> Any:
     return singleton(scene, MODULE)
 
 
-class Parameters:
+class Parameters(PanelParameters):
     """Typed access to the parameter node."""
-
-    def __init__(self, node: Any) -> None:
-        self.node = node
-
-    @property
-    def server_url(self) -> str:
-        return str(self.node.GetParameter(_SERVER))
-
-    @server_url.setter
-    def server_url(self, url: str) -> None:
-        self.node.SetParameter(_SERVER, url)
-
-    @property
-    def model(self) -> str:
-        return str(self.node.GetParameter(_MODEL))
-
-    @model.setter
-    def model(self, model: str) -> None:
-        self.node.SetParameter(_MODEL, model)
 
     @property
     def cohort(self) -> str:
@@ -63,21 +45,8 @@ class Parameters:
     @property
     def options(self) -> dict[str, str]:
         """Chosen options of the method by name; empty where the scene holds none or something unreadable."""
-        try:
-            values = json.loads(self.node.GetParameter(_OPTIONS) or "{}")
-        except ValueError:
-            return {}
-        return {str(name): str(value) for name, value in values.items()} if isinstance(values, dict) else {}
+        return {str(name): str(value) for name, value in self._values(_OPTIONS).items()}
 
     @options.setter
     def options(self, values: dict[str, str]) -> None:
         self.node.SetParameter(_OPTIONS, json.dumps(values))
-
-    @property
-    def shown(self) -> Any:
-        """The result node that is shown, or None."""
-        return self.node.GetNodeReference(_SHOWN)
-
-    @shown.setter
-    def shown(self, node: Any) -> None:
-        self.node.SetNodeReferenceID(_SHOWN, node.GetID() if node is not None else None)

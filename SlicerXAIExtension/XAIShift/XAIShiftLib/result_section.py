@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from XAILib.verdict import checks_html, verdict_html
-from XAIPanels.choosing import enable
+from XAIPanels.choosing import enable, offer_nodes
 
 from .attribution import (
     CaseRow,
@@ -77,14 +77,8 @@ class ResultSection:
     def update(self) -> None:
         """Follow the scene: results may have come, gone or been renamed."""
         self._nodes = self._logic.results()
-        shown = self._logic.parameters().shown
-        combo = self.ui.resultCombo
-        combo.blockSignals(True)
-        combo.clear()
-        combo.addItems([node.GetName() for node in self._nodes])
-        combo.currentIndex = next((i for i, node in enumerate(self._nodes) if node is shown), len(self._nodes) - 1)
-        combo.toolTip = str(combo.currentText)
-        combo.blockSignals(False)
+        offer_nodes(self.ui.resultCombo, self._nodes, self._logic.parameters().shown)
+        self.ui.resultCombo.toolTip = str(self.ui.resultCombo.currentText)
         node = self.shown
         self.ui.emptyLabel.visible = node is None
         self.ui.resultPanel.visible = node is not None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import slicer
-from XAIPanels.nodes import nodes_of_class
+from XAIPanels import documents
+from XAIPanels.documents import document_of
 
 from .opened import case_of
 
 RESULT = "XAIShiftResult"
 """Value of the attribute "ModuleName", by which result nodes are found; parameter nodes have the module's own name."""
 
-_DOCUMENT, _CASES = "document", "Case"
+_CASES = "Case"
 
 
 class ResultNode:
@@ -25,8 +24,7 @@ class ResultNode:
     @property
     def document(self) -> dict[str, Any]:
         """The parsed JSON of the result."""
-        document: dict[str, Any] = json.loads(self.node.GetParameter(_DOCUMENT))
-        return document
+        return document_of(self.node)
 
     @property
     def opened(self) -> list[Any]:
@@ -46,18 +44,12 @@ class ResultNode:
 
 def add_result_node(scene: Any, document: dict[str, Any], name: str) -> Any:
     """A new result node in the scene."""
-    node = slicer.vtkMRMLScriptedModuleNode()
-    node.SetAttribute("ModuleName", RESULT)
-    node.SetName(name)
-    node.SetParameter(_DOCUMENT, json.dumps(_kept(document)))
-    node.SetHideFromEditors(False)
-    return scene.AddNode(node)
+    return documents.add_result_node(scene, RESULT, _kept(document), name)
 
 
 def result_nodes(scene: Any) -> list[Any]:
     """All result nodes of the scene whose document can be read, oldest first."""
-    nodes = nodes_of_class(scene, "vtkMRMLScriptedModuleNode")
-    return [node for node in nodes if node.GetAttribute("ModuleName") == RESULT and _readable(node)]
+    return documents.result_nodes(scene, RESULT)
 
 
 def _kept(document: dict[str, Any]) -> dict[str, Any]:
@@ -66,10 +58,3 @@ def _kept(document: dict[str, Any]) -> dict[str, Any]:
     if kept.get("provenance"):
         kept["provenance"] = {**kept["provenance"], "inputs": {}}
     return kept
-
-
-def _readable(node: Any) -> bool:
-    try:
-        return isinstance(json.loads(node.GetParameter(_DOCUMENT)), dict)
-    except ValueError:
-        return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from threading import Event
@@ -12,13 +11,13 @@ from typing import Any
 import qt
 import slicer
 from XAILib.client import OnProgress
-from XAILib.errors import ServerError, Stopped
 from XAILib.result import Result
 from XAIPanels.choosing import enable
 from XAIPanels.job_state import JobState
+from XAIPanels.one_job import OneJob
 from XAIPanels.reports import Reports
-from XAIPanels.server_section import LOST, ServerSection
-from XAIPanels.tasks import Task, Tasks
+from XAIPanels.server_section import ServerSection
+from XAIPanels.tasks import Tasks
 from XAIPanels.words import RESEARCH_USE, duration
 
 from .attribution import title_of
@@ -38,20 +37,6 @@ EARLIER = "This result was made in an earlier session; attribute the drop again 
 RUNNING = "An attribution is running; cancel it or wait for it."
 
 
-@dataclass
-class Job:
-    """One attribution that is under way.
-
-    Attributes:
-        ended_because: what to tell when it was cancelled.
-    """
-
-    started: float
-    task: Task | None = None
-    stopping: bool = False
-    ended_because: str = CANCELLED
-
-
 class ShiftPanel:
     """Everything that is seen of the module.
 
@@ -65,14 +50,14 @@ class ShiftPanel:
         self.ui.researchNote.text = f"<small>{RESEARCH_USE}</small>"
         self.logic = ShiftLogic()
         self._tasks = Tasks()
-        self._job: Job | None = None
         self.server = ServerSection(self.ui, self._tasks, ask, found, self._server_changed)
         self.state = JobState(self.ui, "Not attributed")
-        self.data = DataSection(self.ui, self.logic, self._tasks, self._data_changed, self._lost)
+        self.job = OneJob(self._tasks, self.state, self.server.lost, self.refresh, CANCELLED)
+        self.data = DataSection(self.ui, self.logic, self._tasks, self._data_changed, self.server.lost)
         self.source = EnvironmentSection(self.ui, "source", self.logic, _first, self._selection_changed)
         self.target = EnvironmentSection(self.ui, "target", self.logic, _second, self._selection_changed)
         self.options = OptionsSection(self.ui, self.logic, self.refresh)
-        self.opener = CaseOpener(self.ui, self.logic, self._tasks, self.refresh, self._lost)
+        self.opener = CaseOpener(self.ui, self.logic, self._tasks, self.refresh, self.server.lost)
         self.result = ResultSection(self.ui, self.logic, self._open_case, self.opener.show, self.refresh)
         self.reports = Reports(self._tasks, self.result.say, EARLIER)
         self.ui.runButton.connect("clicked()", self.attribute)
@@ -104,7 +89,7 @@ class ShiftPanel:
 
     def refresh(self) -> None:
         """Enable what can be used and say why the rest cannot."""
-        running = self._job is not None
+        running = self.job.running
         reason = "Connecting …" if self.server.connecting else self.data.reason
         self.server.refresh()
         self.data.refresh(running)
@@ -120,7 +105,7 @@ class ShiftPanel:
     def attribute(self) -> None:
         """What the one big button does."""
         server, cohort = self.server.server, self.data.cohort
-        if self._job is not None or server is None or cohort is None or self._selection_reason():
+        if self.job.running or server is None or cohort is None or self._selection_reason():
             return
         parameters: dict[str, Any] = {
             **self.options.options,
@@ -128,20 +113,18 @@ class ShiftPanel:
             "target": self.target.environment.document(),
         }
         client, name, model = server.client, cohort.name, self.data.model
-        self._job = job = Job(time.monotonic())
+        started = time.monotonic()
         choices = self.logic.parameters()
         choices.server_url, choices.cohort = self.server.url, name
-        self.state.progress(0.0, "starting", None)
 
         def work(stop: Event, progress: OnProgress) -> Result:
             return attribute(client, name, model, parameters, stop, progress)
 
-        job.task = self._tasks.start(work, self._done, self._failed, self._progress)
-        self.refresh()
+        self.job.start(work, lambda result: self._attributed(result, started))
 
     def cancel(self) -> None:
         """Stop the running attribution, here and on the server."""
-        self._cancel(CANCELLED)
+        self.job.cancel()
 
     def scene_closing(self) -> None:
         """The results go; so does the job."""
@@ -149,7 +132,7 @@ class ShiftPanel:
         self.server.forget_plans()
         self.opener.forget()
         self.state.say("")
-        self._cancel(SCENE_CLOSED)
+        self.job.cancel(SCENE_CLOSED)
 
     def close(self) -> None:
         """Stop everything and let go of the scene; the panel cannot be used afterwards."""
@@ -157,7 +140,7 @@ class ShiftPanel:
         self.logic.close()
         self._tasks.close()
         self.reports.close()
-        self._job = None
+        self.job.close()
 
     def open_report(self) -> None:
         """Open the shown result's report in the web browser."""
@@ -182,10 +165,9 @@ class ShiftPanel:
             self.opener.open(self.server.server, node, case)
 
     def _refresh_run(self, running: bool, reason: str) -> None:
-        stopping = self._job is not None and self._job.stopping
         hint = "Compare the model's performance in source and target, and say where the difference comes from."
         enable(self.ui.runButton, RUNNING if running else reason, hint)
-        self.ui.cancelButton.enabled = running and not stopping
+        self.ui.cancelButton.enabled = running and not self.job.stopping
         self.ui.cancelButton.toolTip = "Stop the computation on the server too." if running else "Nothing is running."
         self.ui.hintLabel.visible = bool(reason) and not running
         self.ui.hintLabel.text = escape(reason)
@@ -222,29 +204,7 @@ class ShiftPanel:
             self.options.offer_burdens(*burdens(cohort, selected, raters))
         self.refresh()
 
-    def _lost(self, error: ServerError) -> None:
-        if error.kind in LOST:
-            self.server.lost(error)
-
-    def _cancel(self, reason: str) -> None:
-        job = self._job
-        if job is None or job.task is None:
-            return
-        job.stopping, job.ended_because = True, reason
-        self.state.progress(0.0, "cancelling", None)
-        job.task.cancel()
-        self.refresh()
-
-    def _progress(self, fraction: float, message: str, eta: float | None) -> None:
-        if self._job is not None and not self._job.stopping:
-            self.state.progress(fraction, message, eta)
-
-    def _done(self, result: Result) -> None:
-        job = self._end_job()
-        if job.stopping:  # it was finished just before it could be stopped: what the user wanted counts
-            self.state.say(job.ended_because)
-            self.refresh()
-            return
+    def _attributed(self, result: Result, started: float) -> None:
         document = dict(result.document)
         node = self.logic.add(document)
         self.reports.remember(node, result.job)
@@ -252,26 +212,7 @@ class ShiftPanel:
         self.result.show(node)
         for section in (self.data, self.source, self.target, self.options):
             section.collapse()
-        self.state.succeed(f"{title_of(document)}, in {duration(time.monotonic() - job.started)}.")
-        self.refresh()
-
-    def _failed(self, error: BaseException) -> None:
-        job = self._end_job()
-        if isinstance(error, Stopped):
-            self.state.say(job.ended_because)
-        elif isinstance(error, ServerError):
-            self.state.fail(str(error))
-            self._lost(error)
-        else:
-            self.state.fail(f"unexpected fault: {error!r}. Please report it.")
-        self.refresh()
-        if not isinstance(error, (Stopped, ServerError)):
-            raise error
-
-    def _end_job(self) -> Job:
-        job, self._job = self._job, None
-        assert job is not None  # noqa: S101 - every task belongs to a job
-        return job
+        self.state.succeed(f"{title_of(document)}, in {duration(time.monotonic() - started)}.")
 
 
 def _first(raters: list[str]) -> str:

@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from slicerxai.data.cohort import Cohort, Environment
+from slicerxai.data.digests import known_digest
 from slicerxai.errors import InputError
 from slicerxai.progress import Progress, silent
 
@@ -63,7 +63,7 @@ def cohort_digests(cohort: Cohort, progress: Progress = silent) -> dict[str, str
     for index, (name, path) in enumerate(paths.items()):
         progress(index / len(paths), f"checking file {index + 1} of {len(paths)}")
         try:
-            found[name] = _known_digest(path)
+            found[name] = known_digest(path)
         except OSError as error:
             msg = f"{name} of cohort {cohort.name!r} cannot be read ({error.strerror})"
             raise InputError(msg) from None
@@ -89,19 +89,3 @@ def check_environments(parameters: BaseModel, cohort: Cohort) -> None:
             except InputError as error:
                 msg = f"{name}: {error}"
                 raise InputError(msg, accepted=error.accepted) from None
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _known_digest(path: Path) -> str:
-    about = path.stat()
-    return _digest_of(path, (about.st_mtime_ns, about.st_ctime_ns, about.st_size))
-
-
-@lru_cache(maxsize=100_000)
-def _digest_of(path: Path, stamp: tuple[int, int, int]) -> str:
-    return file_digest(path)

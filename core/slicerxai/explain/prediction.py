@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from slicerxai.data.lesions import Lesion, find_lesions
-from slicerxai.errors import InputError
 from slicerxai.explain.contract import Check, Explainer, Explanation, Inputs, Overlay, Subject, Table
+from slicerxai.explain.lesion_cells import LESION_COLUMNS, lesion_cells
 from slicerxai.explain.prediction_parameters import PredictionParameters
-from slicerxai.models.protocols import Segmenter
+from slicerxai.models.protocols import segmenter
 from slicerxai.progress import Progress, part
 from slicerxai.saliency import domain
 
@@ -31,10 +31,7 @@ class PredictionExplainer(Explainer[Inputs, PredictionParameters]):
         Raises:
             InputError: unusable images, or a model that classifies. Cancelled: through `progress`.
         """
-        model = inputs.model
-        if not isinstance(model, Segmenter):
-            msg = f"model {model.info.name!r} classifies whole images; a segmenter is needed"
-            raise InputError(msg)
+        model = segmenter(inputs.model, inputs.model.info.name)
         progress(0.0, "preparing the image")
         prepared = model.prepare(inputs.images)
         found = model.predict(inputs.images, part(progress, 0.02, 0.95))
@@ -69,14 +66,6 @@ class PredictionExplainer(Explainer[Inputs, PredictionParameters]):
 
 
 def _table(lesions: list[Lesion]) -> Table:
-    rows: list[list[str | int | float | bool | None]] = [
-        [
-            lesion.number,
-            round(lesion.volume_ml, 4),
-            *(round(value, 1) for value in lesion.centroid),
-            None if lesion.mean_probability is None else round(lesion.mean_probability, 4),
-        ]
-        for lesion in lesions
-    ]
-    columns = ["number", "volume ml", "R mm", "A mm", "S mm", "mean probability"]
-    return Table(title="Predicted lesions", columns=columns, rows=rows)
+    return Table(
+        title="Predicted lesions", columns=[*LESION_COLUMNS], rows=[lesion_cells(lesion) for lesion in lesions]
+    )

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 from pydantic.fields import FieldInfo
 
@@ -20,6 +20,7 @@ from slicerxai.explain.colours import colour_bar
 from slicerxai.explain.contract import VERDICTS, Check, Explanation, Verdict
 from slicerxai.explain.numbers import number
 from slicerxai.explain.slices import PLANES, Outline, Scene, Slice, pick, render_png, scenes, shown_name
+from slicerxai.pages import page_templates
 
 MAX_PICTURE_BYTES = 2_700_000
 """Of all slices together, before base64 adds a third: the page stays within about 4 MB."""
@@ -201,13 +202,7 @@ def _numeric(rows: list[list[Any]], index: int) -> bool:
 
 @lru_cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates(Path(__file__).parent)
     environment.filters |= {
         "number": number,
         "bound": check_bound,

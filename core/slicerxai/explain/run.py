@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slicerxai import __version__
+from slicerxai.data.digests import file_digest
 from slicerxai.errors import ConflictError
 from slicerxai.explain import registry
 from slicerxai.explain.contract import CohortInputs, ExplainParameters, Explanation, Inputs, Provenance
-from slicerxai.explain.inputs import changed, check_environments, cohort_digests, file_digest, readable
+from slicerxai.explain.inputs import changed, check_environments, cohort_digests, readable
 from slicerxai.parameters import validate_parameters
 from slicerxai.progress import Progress, part, silent
 

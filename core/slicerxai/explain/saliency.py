@@ -15,6 +15,7 @@ from slicerxai.data.lesions import Lesion, find_lesions, label_lesions, nearest_
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
 from slicerxai.explain.contract import Check, Explainer, Explanation, Flag, Inputs, Overlay, Subject, Table
+from slicerxai.explain.lesion_cells import LESION_COLUMNS, lesion_cells, rounded
 from slicerxai.explain.saliency_parameters import SaliencyParameters
 from slicerxai.models.protocols import Classifier, Prepared, Segmentation, Segmenter
 from slicerxai.progress import Progress, part
@@ -317,25 +318,17 @@ def _add_locality(result: _Result, case: _Case, relevance: Volume) -> None:
 
 def _lesion_table(case: _Case, relevance: Volume | None) -> Table:
     """One row for each predicted lesion; shares are of the positive relevance of the explained map."""
-    columns = ["number", "volume ml", "R mm", "A mm", "S mm", "mean probability"]
-    columns += ["explained", "relevance share inside", f"relevance share within {NEAR_MM:g} mm"]
+    columns = [*LESION_COLUMNS, "explained", "relevance share inside", f"relevance share within {NEAR_MM:g} mm"]
     rows: list[list[str | int | float | bool | None]] = []
     unknown = [Share(None, None)] * len(case.lesions)
     found = unknown if relevance is None else shares(relevance, case.numbered.array.astype(np.int32))
     for lesion, lesion_share in zip(case.lesions, found, strict=True):
         rows.append(
             [
-                lesion.number,
-                round(lesion.volume_ml, 4),
-                *(round(value, 1) for value in lesion.centroid),
-                _rounded(lesion.mean_probability),
+                *lesion_cells(lesion),
                 case.chosen in (None, lesion.number),
-                _rounded(lesion_share.inside),
-                _rounded(lesion_share.near),
+                rounded(lesion_share.inside),
+                rounded(lesion_share.near),
             ]
         )
     return Table(title="Predicted lesions", columns=columns, rows=rows)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

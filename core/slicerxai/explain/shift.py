@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from slicerxai.errors import InputError
 from slicerxai.explain import shift_tables as tables
 from slicerxai.explain.contract import CohortInputs, Explainer, Explanation, Figure, Subject, Table
 from slicerxai.explain.shift_checks import all_checks
 from slicerxai.explain.shift_figures import cases_figure, raters_figure, shares_figure
 from slicerxai.explain.shift_parameters import ShiftParameters
 from slicerxai.explain.shift_words import actions, is_error, unit
-from slicerxai.models.protocols import Segmenter
+from slicerxai.models.protocols import segmenter
 from slicerxai.progress import Progress, part
 from slicerxai.settings import settings
-from slicerxai.shift.evaluate import Burden
+from slicerxai.shift.evaluate import parse_burden
 from slicerxai.shift.options import Options
 from slicerxai.shift.study import Study, StudySettings, points, study
 
@@ -37,16 +36,13 @@ class ShiftExplainer(Explainer[CohortInputs, ShiftParameters]):
             InputError: a model that classifies, and all that `slicerxai.shift.study.study` refuses.
             Cancelled: through `progress`.
         """
-        model = inputs.model
-        if not isinstance(model, Segmenter):
-            msg = f"model {model.info.name!r} classifies whole images; a segmenter is needed"
-            raise InputError(msg)
+        model = segmenter(inputs.model, inputs.model.info.name)
         found = study(
             model,
             inputs.cohort,
             parameters.source,
             parameters.target,
-            StudySettings(parameters.metric, burden(parameters.burden), parameters.exchange),
+            StudySettings(parameters.metric, parse_burden(parameters.burden), parameters.exchange),
             Options(**parameters.options()),
             settings().scores,
             part(progress, 0.0, 0.98),
@@ -71,14 +67,6 @@ class ShiftExplainer(Explainer[CohortInputs, ShiftParameters]):
             metrics=measured,
             checks=checks,
         )
-
-
-def burden(text: str) -> Burden | None:
-    """Of the parameter: "none", "metadata:KEY" or "mask:RATER"."""
-    kind, _, key = text.partition(":")
-    if kind == "none":
-        return None
-    return Burden("metadata" if kind == "metadata" else "mask", key)
 
 
 def measurements(found: Study, parameters: ShiftParameters) -> dict[str, float]:

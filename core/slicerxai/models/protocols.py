@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from slicerxai.data.volume import Volume
+from slicerxai.errors import InputError
 from slicerxai.progress import Progress, silent
 
 
@@ -109,3 +110,11 @@ class Classifier(Protocol):
 
 
 Model = Segmenter | Classifier
+
+
+def segmenter(model: Model, name: str) -> Segmenter:
+    """The model of this name, which must be a segmenter. Raises `InputError` when it classifies."""
+    if not isinstance(model, Segmenter):
+        msg = f"model {name!r} classifies whole images; a segmenter is needed"
+        raise InputError(msg)
+    return model

@@ -18,8 +18,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from slicerxai.data.cohort import Cohort
+from slicerxai.data.digests import file_digest
 from slicerxai.errors import ConflictError
-from slicerxai.explain.inputs import check_environments, cohort_digests, cohort_files, file_digest, readable
+from slicerxai.explain.inputs import check_environments, cohort_digests, cohort_files, readable
 from slicerxai.explain.run import parse_parameters
 from slicerxai.models.store import ModelStore, digest
 from slicerxai.server import worker

@@ -178,14 +178,11 @@ def infer(progress: Progress, model: ModelReference, paths: Mapping[str, Path], 
     """Segment one case and write its labelmap to `out`."""
     from slicerxai.data.io import read_volume, write_volume
     from slicerxai.data.lesions import find_lesions
-    from slicerxai.models.protocols import Segmenter
+    from slicerxai.models.protocols import segmenter
 
     clock = time.perf_counter()
     try:
-        loaded = resident_model(progress, model)
-        if not isinstance(loaded, Segmenter):
-            msg = f"model {model.name!r} classifies whole images; a segmenter is needed"
-            raise InputError(msg)
+        loaded = segmenter(resident_model(progress, model), model.name)
         volumes = {modality: read_volume(path) for modality, path in paths.items()}
         segmentation = loaded.predict(volumes, progress)
     except InputError as error:

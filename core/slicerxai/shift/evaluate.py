@@ -20,7 +20,7 @@ from slicerxai.data.files import replaced_text
 from slicerxai.data.lesions import label_components
 from slicerxai.errors import InputError
 from slicerxai.models.protocols import Segmenter
-from slicerxai.progress import Progress, part, silent
+from slicerxai.progress import Progress, each, part, silent
 from slicerxai.shift.features import (
     Features,
     agreement_features,
@@ -30,7 +30,7 @@ from slicerxai.shift.features import (
 )
 from slicerxai.shift.harmonise import Transport
 from slicerxai.shift.options import MetricName
-from slicerxai.shift.reading import Agreement, Reading, bright_modality, case_digest, digest_of, volume_ml
+from slicerxai.shift.reading import Agreement, Reading, bright_modality, case_file_digest, digest_of, volume_ml
 from slicerxai.shift.samples import Samples
 
 METRICS: Final[tuple[MetricName, ...]] = get_args(MetricName)
@@ -49,6 +49,14 @@ class Burden:
 
     kind: Literal["metadata", "mask"]
     key: str
+
+
+def parse_burden(text: str) -> Burden | None:
+    """Of the parameter: "none", "metadata:KEY" or "mask:RATER"."""
+    kind, _, key = text.partition(":")
+    if kind == "none":
+        return None
+    return Burden("metadata" if kind == "metadata" else "mask", key)
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,7 @@ def evaluate_cohort(
         check_case(case, segmenter, [whose], burden)
     cache.mkdir(parents=True, exist_ok=True)
     scores = []
-    for index, case in enumerate(cases):
-        step = part(progress, index / len(cases), (index + 1) / len(cases))
+    for index, (case, step) in enumerate(each(progress, cases)):
         step(0.0, f"case {index + 1} of {len(cases)}")
         reading = Reading(segmenter, case, transport, cache, step)
         path = cache / f"{_key(reading, whose, burden)}.json"
@@ -157,8 +164,7 @@ def score_raters(
         check_case(case, segmenter, raters, None)
     cache.mkdir(parents=True, exist_ok=True)
     found = []
-    for index, case in enumerate(cases):
-        step = part(progress, index / len(cases), (index + 1) / len(cases))
+    for index, (case, step) in enumerate(each(progress, cases)):
         reading = Reading(segmenter, case, transport, cache, part(step, 0.0, 0.5))
         row = {}
         for number, rater in enumerate(raters):
@@ -228,11 +234,11 @@ def _key(reading: Reading, rater: str, burden: Burden | None) -> str:
     about: dict[str, Any] = {
         "reading": reading.key,
         "metadata": dict(case.metadata),
-        "mask": case_digest(case, case.masks[rater]),
+        "mask": case_file_digest(case, case.masks[rater]),
         "burden": None if burden is None else asdict(burden),
     }
     if burden is not None and burden.kind == "mask":
-        about["reference"] = case_digest(case, case.masks[burden.key])
+        about["reference"] = case_file_digest(case, case.masks[burden.key])
     return digest_of(about)
 
 

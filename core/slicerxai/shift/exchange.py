@@ -27,7 +27,7 @@ from slicerxai.progress import Progress, part, silent
 from slicerxai.shift.evaluate import score_raters
 from slicerxai.shift.harmonise import Transport, fit_transport
 from slicerxai.shift.options import EstimatorName, ExchangeName
-from slicerxai.shift.reading import Agreement, bright_modality, case_digest, digest_of
+from slicerxai.shift.reading import Agreement, bright_modality, case_file_digest, digest_of
 
 FORMAT: Final = 1
 """Version of how a transport is fitted; one kept by another version is fitted anew."""
@@ -101,10 +101,24 @@ def paired(
 ) -> Exchanged:
     """The same predictions against the other environment's rater."""
     found = [
-        [row[rater] for row in score_raters(segmenter, cases, [rater], cache, progress=part(progress, *share))]
+        _against(segmenter, cases, rater, cache, part(progress, *share))
         for cases, rater, share in ((source, raters[1], (0.0, 0.5)), (target, raters[0], (0.5, 1.0)))
     ]
     return Exchanged("paired", found[0], found[1])
+
+
+def _against(
+    segmenter: Segmenter,
+    cases: Sequence[Case],
+    rater: str,
+    cache: Path,
+    progress: Progress,
+    transport: Transport | None = None,
+) -> list[Agreement]:
+    """How predictions and one rater's masks agree, for each case."""
+    return [
+        row[rater] for row in score_raters(segmenter, cases, [rater], cache, transport=transport, progress=progress)
+    ]
 
 
 def harmonised(
@@ -124,12 +138,7 @@ def harmonised(
     forth = transport_between(source, target, modality, cache, part(progress, 0.0, 0.2))
     back = transport_between(target, source, modality, cache, part(progress, 0.2, 0.4))
     found = [
-        [
-            row[rater]
-            for row in score_raters(
-                segmenter, cases, [rater], cache, transport=carried, progress=part(progress, *share)
-            )
-        ]
+        _against(segmenter, cases, rater, cache, part(progress, *share), carried)
         for cases, rater, carried, share in (
             (source, raters[0], forth, (0.4, 0.7)),
             (target, raters[1], back, (0.7, 1.0)),
@@ -147,8 +156,8 @@ def transport_between(
     key = digest_of(
         {
             "transport": FORMAT,
-            "source": [case_digest(case, case.images[modality]) for case in source],
-            "target": [case_digest(case, case.images[modality]) for case in target],
+            "source": [case_file_digest(case, case.images[modality]) for case in source],
+            "target": [case_file_digest(case, case.images[modality]) for case in target],
         }
     )
     path = cache / f"{key}.json"

@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from slicerxai import __version__
 from slicerxai.data.case import Case
+from slicerxai.data.digests import known_digest
 from slicerxai.data.files import replaced_bytes, replaced_text
 from slicerxai.data.metrics import evaluate
 from slicerxai.data.resample import resample_like
@@ -93,7 +94,7 @@ class Reading:
                 "model": self.segmenter.info.digest,
                 "case": self.case.id,
                 "transport": None if self.transport is None else self.transport.digest,
-                "images": {n: case_digest(self.case, self.case.images[n]) for n in self.segmenter.info.channels},
+                "images": {n: case_file_digest(self.case, self.case.images[n]) for n in self.segmenter.info.channels},
             }
         )
 
@@ -119,7 +120,7 @@ class Reading:
 
     def agreement(self, rater: str) -> Agreement:
         """From the cache, or computed."""
-        key = digest_of({"reading": self.key, "mask": case_digest(self.case, self.case.masks[rater])})
+        key = digest_of({"reading": self.key, "mask": case_file_digest(self.case, self.case.masks[rater])})
         path = self.cache / f"{key}.json"
         if not path.is_file():
             replaced_text(path, json.dumps(self._agreement(self.mask(rater))) + "\n")
@@ -149,19 +150,24 @@ class Reading:
 
     def _agreement(self, drawn: Volume) -> dict[str, Any]:
         predicted = self.prediction.labelmap
-        scores = evaluate(predicted, drawn)
         return {
-            "metrics": {
-                "dice": scores.dice,
-                "f1": scores.lesions.f1,
-                "precision": scores.lesions.precision,
-                "recall": scores.lesions.recall,
-                "volume_error_ml": scores.absolute_volume_error_ml,
-                "surface_distance_mm": scores.average_surface_distance,
-            },
+            "metrics": metrics_of(predicted, drawn),
             "drawn_ml": volume_ml(drawn),
             "predicted_ml": volume_ml(predicted),
         }
+
+
+def metrics_of(predicted: Volume, drawn: Volume) -> dict[str, float | None]:
+    """Every metric of two masks on one grid, by name; None where it has no meaning."""
+    scores = evaluate(predicted, drawn)
+    return {
+        "dice": scores.dice,
+        "f1": scores.lesions.f1,
+        "precision": scores.lesions.precision,
+        "recall": scores.lesions.recall,
+        "volume_error_ml": scores.absolute_volume_error_ml,
+        "surface_distance_mm": scores.average_surface_distance,
+    }
 
 
 def bright_modality(segmenter: Segmenter) -> str:
@@ -186,20 +192,13 @@ def digest_of(about: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
-def case_digest(case: Case, path: Path) -> str:
-    """SHA-256 of a file of a case; files whose time and size are unchanged are read once in a process."""
+def case_file_digest(case: Case, path: Path) -> str:
+    """SHA-256 of a file of a case. Raises `InputError` when it cannot be read."""
     try:
-        about = path.stat()
-        return _known_digest(path, (about.st_mtime_ns, about.st_ctime_ns, about.st_size))
+        return known_digest(path)
     except OSError as error:
         msg = f"{path.name} of case {case.id!r} cannot be read ({error.strerror})"
         raise InputError(msg) from None
-
-
-@lru_cache(maxsize=100_000)
-def _known_digest(path: Path, stamp: tuple[int, int, int]) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _packed(prediction: Prediction) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from slicerxai.data import digests
 from slicerxai.data.case import Case
 from slicerxai.data.cohort import Cohort, Environment
 from slicerxai.data.readers import read_cohort
@@ -58,7 +59,7 @@ def test_provenance_holds_every_file_that_may_be_read(explained, folder):
     cohort = inputs.readable(read_cohort(folder), ["FLAIR"])
     files = inputs.cohort_files(cohort)
     assert len(files) == 18
-    expected = {f"patients/{name}": inputs.file_digest(path) for name, path in files.items()}
+    expected = {f"patients/{name}": digests.file_digest(path) for name, path in files.items()}
     assert {name: explained.provenance.inputs[name] for name in expected} == expected
     assert set(explained.provenance.inputs) - set(expected) == {"patients/metadata"}
 
@@ -82,8 +83,8 @@ def test_unfit_cohorts_are_named(folder, channels, repeat, words):
 
 def test_known_files_are_not_read_again(folder, monkeypatch):
     read = []
-    whole = inputs.file_digest
-    monkeypatch.setattr(inputs, "file_digest", lambda path: read.append(path) or whole(path))
+    whole = digests.file_digest
+    monkeypatch.setattr(digests, "file_digest", lambda path: read.append(path) or whole(path))
     cohort = read_cohort(folder)
     first = inputs.cohort_digests(cohort)
     assert len(read) == 18

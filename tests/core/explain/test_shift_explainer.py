@@ -20,9 +20,8 @@ from slicerxai.explain.contract import Explanation
 from slicerxai.explain.overview import overview
 from slicerxai.explain.report import render
 from slicerxai.explain.run import parse_parameters, run_cohort
-from slicerxai.explain.shift import burden
 from slicerxai.settings import settings
-from slicerxai.shift.evaluate import Burden
+from slicerxai.shift.evaluate import Burden, parse_burden
 from tests.support.toy_shift import Threshold, threshold, toy_cohort
 
 QUICK = {"permutations": 99, "repeats": 1}
@@ -240,9 +239,9 @@ def explain_bytes(explanation: Explanation) -> list[bytes]:
 
 
 def test_burden_is_parsed() -> None:
-    assert burden("none") is None
-    assert burden("metadata:load:ml") == Burden("metadata", "load:ml")
-    assert burden("mask:consensus") == Burden("mask", "consensus")
+    assert parse_burden("none") is None
+    assert parse_burden("metadata:load:ml") == Burden("metadata", "load:ml")
+    assert parse_burden("mask:consensus") == Burden("mask", "consensus")
 
 
 @pytest.mark.parametrize(

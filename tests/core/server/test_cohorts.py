@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from small_server import FolderDatastore, make_app, make_home, make_pool
 
+from slicerxai.data import digests
 from slicerxai.errors import InputError, NotFoundError
-from slicerxai.explain import inputs
 from slicerxai.server.cohorts import Cohorts, describe, server_cohorts
 from slicerxai.server.sources import Sources
 from tests.support.cohort_method import NAME, write_cohort
@@ -210,7 +210,7 @@ def test_hashing_a_cohort_holds_up_nobody(client, place, monkeypatch):
         return "0" * 64
 
     write_cohort(place / "cohorts" / "large")
-    monkeypatch.setattr(inputs, "file_digest", slow_digest)
+    monkeypatch.setattr(digests, "file_digest", slow_digest)
     answers = []
     post = threading.Thread(target=lambda: answers.append(client.post(f"/explain/{NAME}", json=body(cohort="large"))))
     with client:  # one event loop for all requests
@@ -223,7 +223,7 @@ def test_hashing_a_cohort_holds_up_nobody(client, place, monkeypatch):
         go_on.set()
         post.join(WAIT)
     assert answers[0].status_code == 202
-    inputs._digest_of.cache_clear()
+    digests._digest_of.cache_clear()
 
 
 BAD = [

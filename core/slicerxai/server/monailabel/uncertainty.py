@@ -44,13 +44,10 @@ def predicted_entropy(store: ModelStore, model: str, image: str, paths: Mapping[
 def entropy_in_worker(progress: Progress, reference: ModelReference, paths: Mapping[str, Path]) -> float:
     """Segment one case and return the mean entropy of its probability, nats."""
     from slicerxai.data.io import read_volume
-    from slicerxai.models.protocols import Segmenter
+    from slicerxai.models.protocols import segmenter
 
     try:
-        model = worker.resident_model(progress, reference)
-        if not isinstance(model, Segmenter):
-            msg = f"model {reference.name!r} classifies whole images; a segmenter is needed"
-            raise InputError(msg)
+        model = segmenter(worker.resident_model(progress, reference), reference.name)
         segmentation = model.predict({modality: read_volume(path) for modality, path in paths.items()}, progress)
     except InputError as error:
         raise InputError(worker.without_paths(str(error), paths, reference)) from None

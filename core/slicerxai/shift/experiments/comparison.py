@@ -10,8 +10,8 @@ from slicerxai.data.cohort import Cohort
 from slicerxai.data.files import replaced_text
 from slicerxai.errors import InputError
 from slicerxai.models.protocols import Segmenter
-from slicerxai.progress import Progress, part
-from slicerxai.shift.evaluate import ERRORS, Burden
+from slicerxai.progress import Progress, each
+from slicerxai.shift.evaluate import ERRORS, parse_burden
 from slicerxai.shift.experiments.folder import ExperimentFolder
 from slicerxai.shift.experiments.parameters import AnalysisName, ExperimentParameters
 from slicerxai.shift.experiments.plan import PairPlan
@@ -27,14 +27,6 @@ ANALYSES: Final[dict[AnalysisName, tuple[EstimatorName, ExchangeName]]] = {
 }
 """Estimator and exchange of each way of attributing."""
 VERDICTS: Final = ("reliable", "caution", "unreliable")
-
-
-def parse_burden(text: str) -> Burden | None:
-    """`none`, `metadata:KEY` or `mask:RATER`."""
-    kind, _, key = text.partition(":")
-    if kind == "metadata":
-        return Burden("metadata", key)
-    return Burden("mask", key) if kind == "mask" else None
 
 
 def compare(
@@ -61,9 +53,8 @@ def compare(
     scores: dict[str, dict[str, dict[str, float | None]]] = {"source": {}, "target": {}}
     results = []
     wanted = [(analysis, metric) for analysis in parameters.analyses for metric in parameters.metrics]
-    for number, (analysis, metric) in enumerate(wanted):
+    for (analysis, metric), step in each(progress, wanted):
         estimator, exchange = ANALYSES[analysis]
-        step = part(progress, number / len(wanted), (number + 1) / len(wanted))
         settings = StudySettings(metric, parse_burden(parameters.burden), exchange)
         own = replace(options, estimator=estimator)
         about = {"analysis": analysis, "metric": metric}

@@ -17,6 +17,7 @@ from slicerxai.data.case import Case
 from slicerxai.data.files import replaced_text
 from slicerxai.errors import ConflictError, InputError
 from slicerxai.models.store import ModelStore
+from slicerxai.shift.reading import case_file_digest
 
 FORMAT: Final = "slicerxai shift experiment 1"
 DESCRIPTION: Final = "experiment.json"
@@ -143,10 +144,5 @@ def case_digest(case: Case, channels: Sequence[str]) -> str:
     """
     total = hashlib.sha256(json.dumps(dict(case.metadata), sort_keys=True).encode())
     for path in (*(case.images[name] for name in channels), *(case.masks[name] for name in sorted(case.masks))):
-        try:
-            with path.open("rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            msg = f"{path.name} of case {case.id!r} cannot be read ({error.strerror})"
-            raise InputError(msg) from None
+        total.update(bytes.fromhex(case_file_digest(case, path)))
     return total.hexdigest()

@@ -10,9 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from slicerxai.data.files import replaced_bytes, replaced_text
+from slicerxai.pages import page_templates
 from slicerxai.shift.experiments import figures
 from slicerxai.shift.experiments.folder import ExperimentFolder
 from slicerxai.shift.experiments.parameters import AnalysisName
@@ -207,11 +208,4 @@ def _facts(description: dict[str, Any]) -> list[tuple[str, str]]:
 
 @lru_cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.jinja")
+    return page_templates(Path(__file__).parent).get_template("report.html.jinja")

@@ -14,7 +14,7 @@ from slicerxai.models.fast_parameters import FastTrainingParameters
 from slicerxai.models.nnunet_parameters import NnunetTrainingParameters
 from slicerxai.models.protocols import Segmenter
 from slicerxai.parameters import validate_parameters
-from slicerxai.progress import Progress, part, silent
+from slicerxai.progress import Progress, each, part, silent
 from slicerxai.shift.experiments.comparison import compare
 from slicerxai.shift.experiments.folder import ExperimentFolder, Identity, case_digest
 from slicerxai.shift.experiments.parameters import ExperimentParameters
@@ -110,8 +110,7 @@ def _train(
     device: torch.device,
     progress: Progress,
 ) -> None:
-    for number, model in enumerate(plan.models):
-        step = part(progress, number / len(plan.models), (number + 1) / len(plan.models))
+    for model, step in each(progress, plan.models):
         train_model(model, cohort, parameters.trainer, training, folder, device, _named(step, model.name))
 
 
@@ -125,8 +124,7 @@ def _compare(
     device: torch.device,
     progress: Progress,
 ) -> None:
-    for number, pair in enumerate(plan.pairs):
-        step = part(progress, number / len(plan.pairs), (number + 1) / len(plan.pairs))
+    for pair, step in each(progress, plan.pairs):
         segmenter = _segmenter(folder, pair.model, device)
         compare(pair, segmenter, test, parameters, options, folder, digest, _named(step, f"pair {pair.name}"))
 

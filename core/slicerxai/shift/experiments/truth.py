@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from slicerxai.data.case import Case
 from slicerxai.data.cohort import Cohort
 from slicerxai.data.files import replaced_text
-from slicerxai.data.metrics import evaluate
 from slicerxai.data.phantom.cohort import DESCRIPTION, FORMAT
 from slicerxai.data.phantom.parameters import PhantomParameters
 from slicerxai.data.phantom.patient import truth_of
@@ -40,6 +39,7 @@ from slicerxai.shift.evaluate import ERRORS
 from slicerxai.shift.experiments.folder import ExperimentFolder
 from slicerxai.shift.graph import DEFAULT_GRAPH
 from slicerxai.shift.options import MetricName
+from slicerxai.shift.reading import metrics_of
 from slicerxai.shift.shapley import shapley
 from slicerxai.shift.study import points
 
@@ -175,7 +175,9 @@ class PhantomTruth:
             if centre == home:
                 self._same(case, images, segmenter.info.channels)
             found = segmenter.predict({name: images[name] for name in segmenter.info.channels}).labelmap
-            scans[centre] = {rater: _metrics(found, mask) for rater, mask in masks.items()}
+            scans[centre] = {
+                rater: metrics_of(found, resample_like(mask, found, order=0)) for rater, mask in masks.items()
+            }
         return scans
 
     def _scanners(self, home: str) -> list[str]:
@@ -201,15 +203,3 @@ class PhantomTruth:
                     "written by another version; the truth cannot be found"
                 )
                 raise InputError(msg)
-
-
-def _metrics(found: Volume, drawn: Volume) -> dict[str, float | None]:
-    scores = evaluate(found, resample_like(drawn, found, order=0))
-    return {
-        "dice": scores.dice,
-        "f1": scores.lesions.f1,
-        "precision": scores.lesions.precision,
-        "recall": scores.lesions.recall,
-        "volume_error_ml": scores.absolute_volume_error_ml,
-        "surface_distance_mm": scores.average_surface_distance,
-    }

@@ -1,0 +1,45 @@
+"""Result nodes: scripted module nodes that keep a result's JSON in a scene."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import slicer
+
+from .nodes import nodes_of_class
+
+_DOCUMENT = "document"
+
+
+def add_result_node(scene: Any, kind: str, document: dict[str, Any], name: str) -> Any:
+    """A new result node in the scene.
+
+    Args:
+        kind: value of the attribute "ModuleName", by which it is found; parameter nodes have the module's own name.
+    """
+    node = slicer.vtkMRMLScriptedModuleNode()
+    node.SetAttribute("ModuleName", kind)
+    node.SetName(name)
+    node.SetParameter(_DOCUMENT, json.dumps(document))
+    node.SetHideFromEditors(False)
+    return scene.AddNode(node)
+
+
+def result_nodes(scene: Any, kind: str) -> list[Any]:
+    """All result nodes of a kind whose document can be read, oldest first."""
+    nodes = nodes_of_class(scene, "vtkMRMLScriptedModuleNode")
+    return [node for node in nodes if node.GetAttribute("ModuleName") == kind and _readable(node)]
+
+
+def document_of(node: Any) -> dict[str, Any]:
+    """The parsed JSON of a result node."""
+    document: dict[str, Any] = json.loads(node.GetParameter(_DOCUMENT))
+    return document
+
+
+def _readable(node: Any) -> bool:
+    try:
+        return isinstance(document_of(node), dict)
+    except ValueError:
+        return False
