@@ -33,9 +33,9 @@ def lrp(target: Target, progress: Progress = silent) -> Attribution:
         InputError: the network uses a layer twice, or has none with weights.
     """
     network, trace = twin(target.network), lrp_rules.Trace()
-    accumulator, unruled = Accumulator(target), _unruled(network)
+    accumulator = Accumulator(target)
     composite, kept = lrp_rules.composite(trace), 0.0
-    with unruled as executed:
+    with unruled(network) as executed:
         for group in target.batches():
             progress(group[0] / len(target.windows), f"patch {group[0] + 1} of {len(target.windows)}")
             with torch.enable_grad(), composite.context(network):
@@ -50,7 +50,7 @@ def lrp(target: Target, progress: Progress = silent) -> Attribution:
                 (relevance,) = torch.autograd.grad(logits, x, seed, allow_unused=True, materialize_grads=True)
             accumulator.add_decision(group, target.contributions(group, logits))
             accumulator.add_map(group, relevance)
-            kept += float((seed - _last_bias(trace.order[-1], target.weights(group, logits))).double().sum())
+            kept += float((seed - last_bias(trace.order[-1], target.weights(group, logits))).double().sum())
     return Attribution(
         accumulator.relevance,
         accumulator.decision,
@@ -61,7 +61,7 @@ def lrp(target: Target, progress: Progress = silent) -> Attribution:
     )
 
 
-def _last_bias(layer: nn.Module, weights: Tensor) -> Tensor:
+def last_bias(layer: nn.Module, weights: Tensor) -> Tensor:
     """What the bias of the logit layer adds to T, in the shape of the logits."""
     bias = getattr(layer, "bias", None)
     if bias is None or len(bias) != weights.shape[1]:
@@ -70,7 +70,7 @@ def _last_bias(layer: nn.Module, weights: Tensor) -> Tensor:
 
 
 @contextmanager
-def _unruled(network: nn.Module) -> Iterator[list[str]]:
+def unruled(network: nn.Module) -> Iterator[list[str]]:
     """Collects the names of executed modules that own parameters but have no rule; `network` is a private copy."""
     names: list[str] = []
     for name, module in network.named_modules():
