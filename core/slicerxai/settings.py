@@ -38,6 +38,11 @@ class Settings(BaseSettings):
         return self.home / "jobs"
 
     @property
+    def alarms(self) -> Path:
+        """Fitted alarms, by the digests of their models."""
+        return self.home / "alarms"
+
+    @property
     def scores(self) -> Path:
         """Predictions and scores of cohorts' cases, by digests; may be deleted at any time."""
         return self.home / "scores"

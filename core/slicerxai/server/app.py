@@ -31,7 +31,7 @@ confine()  # before MONAI Label's app takes the routers
 
 from monailabel.app import app  # noqa: E402
 
-from slicerxai.server import explain_routes  # noqa: E402
+from slicerxai.server import explain_routes, worklist_routes  # noqa: E402
 from slicerxai.server.monailabel.arguments import from_monailabel  # noqa: E402
 from slicerxai.server.monailabel.background import stop_background_tasks  # noqa: E402
 from slicerxai.server.pool import shared_pool  # noqa: E402
@@ -59,6 +59,7 @@ async def _on_work_error(request: Request, error: Exception) -> Response:
 
 def _install(app: FastAPI) -> None:
     app.include_router(explain_routes.router)
+    app.include_router(worklist_routes.router)
     install_problem_handlers(app, prefix=ANYWHERE)
     unexpected = app.exception_handlers[Exception]
 

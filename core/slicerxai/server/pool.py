@@ -101,7 +101,7 @@ class Pool:
         """
         values = parse_parameters(method, parameters).model_dump(mode="json")
         digests = {modality: file_digest(path) for modality, path in paths.items()}
-        work = ExplainWork(method, values, image_id, dict(paths), digests, self._reference(model), self.results.root)
+        work = ExplainWork(method, values, image_id, dict(paths), digests, self.reference(model), self.results.root)
         return self._submit_explanation(work, request)
 
     def explain_cohort(
@@ -129,7 +129,7 @@ class Pool:
         cohort = readable(cohort, channels)
         check_environments(checked, cohort)
         values, paths, digests = checked.model_dump(mode="json"), cohort_files(cohort), cohort_digests(cohort)
-        reference = self._reference(model)
+        reference = self.reference(model)
         work = ExplainWork(method, values, cohort.name, paths, digests, reference, self.results.root, cohort)
         return self._submit_explanation(work, request)
 
@@ -153,7 +153,7 @@ class Pool:
         Raises:
             UserError: naming the user's fault. WorkError: cancelled, or a fault that is not the user's.
         """
-        reference = self._reference(model)
+        reference = self.reference(model)
         request = {"images": {modality: path.name for modality, path in paths.items()}, "model": model}
         arguments = (reference, dict(paths), out)
         job = self.submit(worker.infer, *arguments, kind="infer", method="infer", request=request, urgent=True)
@@ -218,6 +218,13 @@ class Pool:
         )
         future.add_done_callback(partial(self._finished, job.computation, key))
         return job
+
+    def reference(self, model: str) -> ModelReference:
+        """A stored model as it is now. Raises `NotFoundError`."""
+        folder = self.models.folder(model)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        stamp = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+        return ModelReference(self.models.root, model, _model_digest(folder, stamp))
 
     def ended(self, job_id: str) -> Future[Outcome]:
         """A future of how the job ends; it never raises, and cancelling it does not stop the job.
@@ -288,12 +295,6 @@ class Pool:
         self.jobs.close()
         self._alive.release()
         Path(self._alive.lock_file).unlink(missing_ok=True)
-
-    def _reference(self, model: str) -> ModelReference:
-        folder = self.models.folder(model)
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        stamp = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
-        return ModelReference(self.models.root, model, _model_digest(folder, stamp))
 
     def _follow(self, job: Job, computation: str) -> Job:
         """A job that joins a computation under way, at its present progress."""

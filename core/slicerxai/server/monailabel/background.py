@@ -17,3 +17,13 @@ def stop_background_tasks() -> None:
         if processes:
             logger.info("stopping %s", method)
             utils.stop_background_task(method)
+
+
+def scores_now(model: str) -> bool:
+    """Whether a scoring task that finds a model's suspicious predictions waits or runs."""
+    return any(
+        task["status"] in {"SUBMITTED", "RUNNING"}
+        and task["request"].get("method") == "quality"
+        and task["request"].get("model") == model
+        for task in utils.tasks("scoring")
+    )

@@ -38,3 +38,22 @@ def channel_paths(datastore: Datastore, image: str, channels: tuple[str, ...]) -
         msg = f"the model reads {', '.join(channels)}; name the images by modality, such as patient01_{channels[0]}"
         raise InputError(msg)
     return {channel: image_path(datastore, parts[0] + channel + parts[2]) for channel in channels}
+
+
+def case_images(datastore: Datastore, channels: tuple[str, ...]) -> list[str]:
+    """Ids of the images that stand for a case each, sorted: all for a model of one channel; for more, a sibling of
+    another modality is left out where there is one of the first (see `channel_paths`).
+    """
+    images = sorted(datastore.list_images())
+    if len(channels) == 1:
+        return images
+    known = set(images)
+
+    def stands_for_a_case(image: str) -> bool:
+        parts = _MODALITIES.split(image)
+        if len(parts) != 3:
+            return True
+        first = parts[0] + channels[0] + parts[2]
+        return image == first or first not in known
+
+    return [image for image in images if stands_for_a_case(image)]
