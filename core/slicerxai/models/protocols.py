@@ -22,7 +22,7 @@ class ModelInfo:
 
     Attributes:
         name: the name under which it is stored.
-        kind: the implementation that loads it, "fast" or "nnunet" for segmenters.
+        kind: the implementation that loads it: "fast" or "nnunet" for segmenters, "classifier" for classifiers.
         channels: modality of each input channel in order, such as ("FLAIR", "T1").
         labels: name of each output channel in order; for segmenters the first is "background".
         digest: SHA-256 over the files that define the model.
@@ -42,7 +42,7 @@ class Prepared:
     """One case on the grid and in the units that the network sees.
 
     Attributes:
-        tensor: shape (C, I, J, K), float32, CPU; normalised as in training.
+        tensor: shape (C, I, J, K), or (C, I, J) for a model of single images; float32, CPU; normalised as in training.
         affine: (4, 4), index on this working grid to RAS mm. May be permuted, flipped, cropped or rescaled
             against the image's own grid.
         reference: the first channel's own image; results go back to its grid.
@@ -94,16 +94,22 @@ class Segmenter(Protocol):
 class Classifier(Protocol):
     """A model that gives one logit per label for a whole image.
 
-    `network` maps BCIJ[K] to logits BL; labels are independent (multi-label) unless `exclusive`.
+    `network` maps BCIJ[K] to logits BL; it is in eval mode, differentiable, and has no in-place operations. Labels are
+    independent (multi-label) unless `exclusive`. `thresholds` holds for each label the probability from which it counts
+    as present, in (0, 1).
     """
 
     info: ModelInfo
     network: nn.Module
     exclusive: bool
+    thresholds: tuple[float, ...]
     device: torch.device
 
     def prepare(self, images: Mapping[str, Volume]) -> Prepared:
-        """Images by modality to the network's grid. Raises `InputError` for a missing modality or an unusable image."""
+        """Images by modality to the network's grid: the tensor is (C, I, J) for models of single images.
+
+        Raises `InputError` for a missing modality or an unusable image.
+        """
 
     def predict(self, images: Mapping[str, Volume]) -> NDArray[np.float32]:
         """Probability of each label, shape (L,), in [0, 1]."""
@@ -116,5 +122,13 @@ def segmenter(model: Model, name: str) -> Segmenter:
     """The model of this name, which must be a segmenter. Raises `InputError` when it classifies."""
     if not isinstance(model, Segmenter):
         msg = f"model {name!r} classifies whole images; a segmenter is needed"
+        raise InputError(msg)
+    return model
+
+
+def classifier(model: Model, name: str) -> Classifier:
+    """The model of this name, which must be a classifier. Raises `InputError` when it segments."""
+    if not isinstance(model, Classifier):
+        msg = f"model {name!r} segments; a classifier of whole images is needed"
         raise InputError(msg)
     return model

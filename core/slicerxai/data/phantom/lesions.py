@@ -8,6 +8,7 @@ frontal horns, the atria and along the bodies of the lateral ventricles.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -237,23 +238,31 @@ def _volumes(rng: np.random.Generator, load: float) -> tuple[list[float], float]
     return [float(v) for v in np.clip(volumes * load / total, 8, None)], 0.0
 
 
-def simulate_lesions(rng: np.random.Generator, a: Anatomy, load: float) -> Lesions:
+def simulate_lesions(
+    rng: np.random.Generator, a: Anatomy, load: float, affected: Sequence[int] | None = None
+) -> Lesions:
     """Draw the lesions of one patient.
 
     Args:
         rng: stream of the lesion mechanism.
         a: healthy brain.
         load: wanted total lesion volume, ml; the truth mask comes close (overlap and partial volume make it differ).
+        affected: labels of the regions where lesions are centred, one at least in each; None leaves it to chance.
+            Without the periventricular region there is no confluent lesion, and a large load is not reached.
     """
     level = float(rng.uniform(0.45, 0.85))
     canvas = _Canvas(rng, a)
     volumes, confluent = _volumes(rng, 1000 * load)
-    if confluent:
+    if confluent and (affected is None or PERIVENTRICULAR in affected):
         _confluent(rng, canvas, confluent, _contrast(rng, level * 1.05))
     share = rng.dirichlet(np.array([8.0, 4.0, 1.2, 5.0]))
+    certain = list(affected or ())
+    if affected is not None:
+        share = share * np.isin(list(REGIONS), certain)
+        share = share / share.sum()
     places = {region: _places(a, region) for region in REGIONS}
-    for volume in volumes:
-        region = int(rng.choice(list(REGIONS), p=share))
+    for n, volume in enumerate(volumes):
+        region = certain[n] if n < len(certain) else int(rng.choice(list(REGIONS), p=share))
         _ovoid(rng, canvas, region, places[region], volume, _contrast(rng, level))
     return _finish(rng, canvas, level)
 

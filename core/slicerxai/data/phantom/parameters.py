@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from scipy import special
 
 from slicerxai.data.phantom.centres import CENTRES, AcquisitionStyle
+from slicerxai.data.phantom.lesions import REGIONS
 from slicerxai.data.phantom.raters import RATERS, AnnotationStyle
 
 
@@ -19,6 +23,27 @@ class Population(BaseModel):
     age_sd: float = Field(default=10.0, ge=0, le=20, description="Standard deviation of the age, years.")
     load_median_ml: float = Field(default=9.0, gt=0, le=60, description="Median lesion load, ml.")
     load_spread: float = Field(default=1.0, ge=0, le=2, description="SD of the load's logarithm.")
+    affected: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={}, description="Share of the patients with lesions centred in each region; all regions or none named."
+    )
+
+    @field_validator("affected")
+    @classmethod
+    def _every_region(cls, affected: dict[str, float]) -> dict[str, float]:
+        if affected and set(affected) != set(REGIONS.values()):
+            msg = f"name every region ({', '.join(REGIONS.values())}) or none, got {', '.join(affected)}"
+            raise ValueError(msg)
+        return affected
+
+    def regions(self, draws: NDArray[np.float64]) -> tuple[int, ...] | None:
+        """Labels of the affected regions at one draw of [0, 1) for each region; None when that is left to chance.
+
+        When the draws affect none, the region that came closest is affected: every patient has lesions.
+        """
+        if not self.affected:
+            return None
+        excess = {label: self.affected[name] - draws[n] for n, (label, name) in enumerate(REGIONS.items())}
+        return tuple(label for label in excess if excess[label] > 0) or (max(excess, key=lambda key: excess[key]),)
 
     def age(self, quantile: float) -> float:
         """Age at a quantile of (0, 1), within 18 to 75 years."""

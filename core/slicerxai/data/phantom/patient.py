@@ -32,7 +32,8 @@ class Mechanism(IntEnum):
 
 
 def stream(seed: int, centre: str, number: int, mechanism: Mechanism, part: int = 0) -> np.random.Generator:
-    """The random numbers of one mechanism of one patient; `part` is the rater's number for annotations."""
+    """The random numbers of one mechanism of one patient; `part` is the rater's number for annotations, and 1 for
+    the choice of the lesions' regions."""
     key = (int(centre), number, int(mechanism), part)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
@@ -114,7 +115,8 @@ def simulate_truth(
     age = population.age(float(quantiles[0]))
     load = float(np.clip(population.load(float(quantiles[1])), *load_range_ml))
     anatomy = simulate_anatomy(stream(seed, centre, number, Mechanism.ANATOMY), spacing, age)
-    lesions = simulate_lesions(stream(seed, centre, number, Mechanism.LESIONS), anatomy, load)
+    affected = population.regions(stream(seed, centre, number, Mechanism.LESIONS, part=1).random(len(REGIONS)))
+    lesions = simulate_lesions(stream(seed, centre, number, Mechanism.LESIONS), anatomy, load, affected)
     signal = render(stream(seed, centre, number, Mechanism.TISSUE), anatomy, lesions)
     return Truth(seed, centre, number, age, sex, anatomy, lesions, signal)
 
