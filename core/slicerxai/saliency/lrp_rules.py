@@ -7,7 +7,8 @@ Name: `epsilon-plus-flat, normalisation passes`. By position in the executed net
 * all other convolutions, transposed ones included: z⁺ (α1β0), biases left out so that none absorbs relevance; a unit
   without any positive contribution (switched on by its bias or normalisation) shares by magnitude |w||x| instead;
 * normalisation and activations: passed through unchanged;
-* average pooling: in proportion to the inputs; max pooling, concatenation and interpolation: as their gradient;
+* average pooling: in proportion to the magnitudes of the inputs; max pooling, concatenation and interpolation: as
+  their gradient;
 * sums of two tensors (residual connections): in proportion to the magnitudes of the summands.
 
 Bach et al. 2015 (doi:10.1371/journal.pone.0130140), Montavon et al. 2019 (doi:10.1007/978-3-030-28954-6_10), zennit.
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from zennit.composites import LayerMapComposite
 from zennit.core import BasicHook, Hook, ParamMod
-from zennit.rules import ClampMod, Epsilon, Flat, Norm, Pass
+from zennit.rules import ClampMod, Epsilon, Flat, Pass
 from zennit.types import Activation, AvgPool, Convolution, Linear
 
 from slicerxai.errors import InputError
@@ -102,6 +103,15 @@ def plus_rule() -> BasicHook:
     )
 
 
+def magnitude_rule() -> BasicHook:
+    """R_i = Σ_k w_ki (|x_i| + ε) / Σ_j w_kj (|x_j| + ε) R_k with the weights of an average: conserves and stays finite."""
+    return BasicHook(
+        input_modifiers=[lambda x: x.abs() + EPSILON],
+        gradient_mapper=lambda relevance, outputs: [relevance / outputs[0]],
+        reducer=lambda inputs, gradients: inputs[0] * gradients[0],
+    )
+
+
 class PositionRule(Hook):
     """A zennit hook that takes the rule of its layer's position."""
 
@@ -132,7 +142,7 @@ def composite(trace: Trace) -> LayerMapComposite:
             (Linear, PositionRule(trace)),
             (NORMALISATION, Pass()),
             (Activation, Pass()),
-            (AvgPool, Norm(stabilizer=EPSILON)),
+            (AvgPool, magnitude_rule()),
         ]
     )
 
