@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict
+from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from scipy.special import logit
+
+from slicerxai.errors import ConflictError, InputError
 from slicerxai.monitoring.alarm_parameters import AlarmParameters
-from slicerxai.monitoring.limits import Bands
+from slicerxai.monitoring.limits import Bands, flagged
+from slicerxai.monitoring.logistic import Logistic
 from slicerxai.monitoring.readings import Judgement, Readings
+
+Array = NDArray[np.float64]
 
 
 class Alarm(BaseModel):
@@ -15,9 +23,11 @@ class Alarm(BaseModel):
 
     Attributes:
         labels: classes, in the model's order. model_digest: the model that it belongs to.
-        bands: for each class the ranges of the measure that are flagged (action "swap").
-        limit: suspicion from which a prediction is flagged (action "review"), else None.
-        cases: ids of the validation cases. figures: what the alarm achieves on them, cross-validated where fitted.
+        bands: for each class the ranges of the measure that are flagged; empty ranges flag nothing.
+        limit: suspicion from which any prediction is flagged (action "review"); None flags by `bands`.
+        classifiers: for each class, P(wrong) from its distances (rule "classifier"), which is then the measure.
+        calibration: for each class, P(wrong) from the measure (and the margin, if asked for).
+        cases: ids of the validation cases. figures: what the alarm achieves on them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,16 +37,53 @@ class Alarm(BaseModel):
     parameters: AlarmParameters
     bands: tuple[Bands, ...]
     limit: float | None
+    classifiers: tuple[Logistic, ...] | None
+    calibration: tuple[Logistic, ...]
     cases: tuple[str, ...]
     figures: dict[str, float]
 
+    @model_validator(mode="after")
+    def _one_for_each_label(self) -> Self:
+        for name in ("bands", "calibration", "classifiers"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.labels):
+                msg = f"{len(values)} {name} for {len(self.labels)} labels"
+                raise ValueError(msg)
+        return self
+
+    @property
+    def low_is_suspicious(self) -> bool:
+        """The measure is distinctiveness itself."""
+        return self.parameters.score == "distinctiveness" and self.classifiers is None
+
     def judge(self, readings: Readings) -> Judgement:
-        """Flags and suspicion of every prediction. Raises `ConflictError` for readings of another kind."""
-        raise NotImplementedError
+        """Flags and suspicion of every prediction.
+
+        Raises:
+            ConflictError: readings of another measure, other maps or another number of classes.
+        """
+        self._fits(readings)
+        measure = measured(readings, self.classifiers, margin=self.parameters.margin)
+        suspicion = np.empty_like(measure)
+        flags = np.zeros(measure.shape, bool)
+        for c, model in enumerate(self.calibration):
+            suspicion[:, c] = model.probability(calibration_features(self.parameters, readings, measure, c))
+            flags[:, c] = flagged(self.bands[c], measure[:, c])
+        if self.parameters.action == "review":
+            flags = np.zeros(measure.shape, bool) if self.limit is None else suspicion >= self.limit
+        return Judgement(flags, suspicion, measure)
+
+    def _fits(self, readings: Readings) -> None:
+        chosen = self.parameters
+        wanted = chosen.score, (chosen.saliency if chosen.score == "distinctiveness" else None), len(self.labels)
+        got = readings.score, readings.saliency, readings.probabilities.shape[1]
+        if wanted != got:
+            msg = f"the alarm judges {_kind(*wanted)}, not {_kind(*got)}"
+            raise ConflictError(msg)
 
     def text(self) -> str:
         """JSON."""
-        raise NotImplementedError
+        return self.model_dump_json(indent=2) + "\n"
 
     @staticmethod
     def parse(text: str, model_digest: str) -> Alarm:
@@ -46,4 +93,53 @@ class Alarm(BaseModel):
             ConflictError: the alarm was fitted to another model; names both.
             InputError: not an alarm.
         """
-        raise NotImplementedError
+        try:
+            alarm = Alarm.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            msg = f"not an alarm: {'.'.join(map(str, first['loc'])) or 'text'}: {first['msg']}"
+            raise InputError(msg) from None
+        if alarm.model_digest != model_digest:
+            msg = (
+                f"the alarm was fitted to model {alarm.model_digest[:12]}… and says nothing about model "
+                f"{model_digest[:12]}…; fit one to that model"
+            )
+            raise ConflictError(msg)
+        return alarm
+
+
+def measured(readings: Readings, classifiers: tuple[Logistic, ...] | None, *, margin: bool) -> Array:
+    """What the limits are compared with, (N, L): the readings' measure, or the classifiers' P(wrong)."""
+    if classifiers is None:
+        return readings.measure
+    columns = [model.probability(distance_features(readings, c, margin=margin)) for c, model in enumerate(classifiers)]
+    return np.stack(columns, 1)
+
+
+def distance_features(readings: Readings, label: int, *, margin: bool) -> Array:
+    """v_i, the distances of one class's map from each of the others, (N, L − 1), and its margin if asked for."""
+    if readings.distances is None:
+        msg = "rule 'classifier' reads distances between maps, and these readings have none"
+        raise InputError(msg)
+    vector = np.delete(readings.distances[:, label], label, axis=1)
+    return np.concatenate([vector, margins(readings, label)], 1) if margin else vector
+
+
+def calibration_features(parameters: AlarmParameters, readings: Readings, measure: Array, label: int) -> Array:
+    """Suspicious-is-high measure of one class first, then its margin if asked for, (N, 1 or 3)."""
+    own = measure[:, label]
+    if parameters.rule == "classifier":
+        return np.asarray(logit(np.clip(own, 1e-9, 1 - 1e-9)))[:, None]
+    column = (-own if parameters.score == "distinctiveness" else own)[:, None]
+    return np.concatenate([column, margins(readings, label)], 1) if parameters.margin else column
+
+
+def margins(readings: Readings, label: int) -> Array:
+    """Whether the class is called present (0 or 1), and how far its log-odds are from the threshold's, (N, 2)."""
+    probability = np.clip(readings.probabilities[:, label], 1e-9, 1 - 1e-9)
+    threshold = np.clip(readings.thresholds[label], 1e-9, 1 - 1e-9)
+    return np.stack([readings.predicted[:, label], np.abs(logit(probability) - logit(threshold))], 1)
+
+
+def _kind(score: str, saliency: str | None, labels: int) -> str:
+    return f"{score}{f' of {saliency} maps' if saliency else ''}, {labels} labels"

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from slicerxai.monitoring.alarm import Alarm
+import numpy as np
+from numpy.typing import NDArray
+
+from slicerxai.errors import InputError
+from slicerxai.monitoring import evaluation
+from slicerxai.monitoring.alarm import Alarm, calibration_features, distance_features
 from slicerxai.monitoring.alarm_parameters import AlarmParameters
-from slicerxai.monitoring.readings import Flags, Readings
+from slicerxai.monitoring.limits import Bands, f1, fit_bands, fit_threshold, flagged, majority, swapped
+from slicerxai.monitoring.logistic import Logistic, fit_logistic
+from slicerxai.monitoring.readings import Array, Flags, Readings
+
+Folds = NDArray[np.int_]
+Fit = Callable[[Array, Flags, Flags], Bands]
 
 
 def fit_alarm(
@@ -26,6 +37,163 @@ def fit_alarm(
         groups: subject of each case, which folds keep together; by default each case is one.
 
     Raises:
-        InputError: shapes that do not fit, or too few cases (groups) for the folds.
+        InputError: shapes that do not fit, or fewer subjects than folds.
     """
-    raise NotImplementedError
+    _check(readings, truth, labels, cases, groups)
+    folds = _folds(list(groups or cases), parameters)
+    classes, wrong = range(len(labels)), readings.predicted ^ truth
+    measure, classifiers = readings.measure, None
+    if parameters.rule == "classifier":
+        classifiers, measure = _classifiers(readings, wrong, parameters, folds)
+    low = parameters.score == "distinctiveness" and classifiers is None
+    fit: Fit = fit_bands if parameters.rule == "steps" else partial(fit_threshold, low_is_suspicious=low)
+    bands = [_bands(fit, measure[:, c], readings.predicted[:, c], truth[:, c], folds) for c in classes]
+    features = [calibration_features(parameters, readings, measure, c) for c in classes]
+    calibration = tuple(fit_logistic(features[c], wrong[:, c], rising=0) for c in classes)
+    inner = np.stack([calibration[c].probability(features[c]) for c in classes], 1)
+    figures = _figures(readings, truth, measure, bands, fit, folds, features)
+    return Alarm(
+        labels=tuple(labels),
+        model_digest=model_digest,
+        parameters=parameters,
+        bands=tuple(bands),
+        limit=review_limit(inner, parameters.budget) if parameters.action == "review" else None,
+        classifiers=classifiers,
+        calibration=calibration,
+        cases=tuple(cases),
+        figures=figures,
+    )
+
+
+def review_limit(suspicion: Array, budget: float) -> float | None:
+    """The lowest suspicion whose flags (all predictions at or above it) stay within the budget; None: nothing does."""
+    values, counts = np.unique(suspicion, return_counts=True)
+    within = np.cumsum(counts[::-1])[::-1] <= budget * suspicion.size
+    return float(values[within][0]) if within.any() else None
+
+
+def _check(
+    readings: Readings, truth: Flags, labels: Sequence[str], cases: Sequence[str], groups: Sequence[str] | None
+) -> None:
+    shape = readings.probabilities.shape
+    sizes = {"truth": truth.shape, "cases × labels": (len(cases), len(labels))}
+    if groups is not None:
+        sizes["groups × labels"] = (len(groups), len(labels))
+    for name, size in sizes.items():
+        if size != shape:
+            msg = f"an alarm over {shape} predictions (cases, labels) was given {name} {size}"
+            raise InputError(msg)
+    if truth.dtype != np.bool_:
+        msg = f"truth must be true or false for each label, got {truth.dtype}"
+        raise InputError(msg)
+
+
+def _folds(groups: list[str], parameters: AlarmParameters) -> Folds | None:
+    """Number of the fold of each case, whole subjects together; None without cross-validation."""
+    if parameters.folds == 0:
+        return None
+    subjects = sorted(set(groups))
+    if len(subjects) < parameters.folds:
+        msg = (
+            f"an alarm over {parameters.folds} folds needs as many validation subjects, got {len(subjects)}; "
+            "accepted: more cases, or fewer folds (0: none)"
+        )
+        raise InputError(msg)
+    order = np.random.default_rng(parameters.seed).permutation(len(subjects))
+    place = {subjects[s]: n % parameters.folds for n, s in enumerate(order)}
+    return np.array([place[group] for group in groups])
+
+
+def _classifiers(
+    readings: Readings, wrong: Flags, parameters: AlarmParameters, folds: Folds | None
+) -> tuple[tuple[Logistic, ...], Array]:
+    """One for each class, fitted on all cases, and P(wrong) of each case from a fit without its fold."""
+    if folds is None:
+        msg = "rule 'classifier' chooses its limits on held-out cases: folds must be at least 2"
+        raise InputError(msg)
+    models, held_out = [], np.zeros(wrong.shape)
+    for c in range(wrong.shape[1]):
+        features = distance_features(readings, c, margin=parameters.margin)
+        models.append(fit_logistic(features, wrong[:, c]))
+        held_out[:, c] = _held_out(features, wrong[:, c], folds, rising=None)
+    return tuple(models), held_out
+
+
+def _held_out(features: Array, wrong: Flags, folds: Folds, rising: int | None) -> Array:
+    chance = np.zeros(len(wrong))
+    for fold in np.unique(folds):
+        rest = folds != fold
+        chance[~rest] = fit_logistic(features[rest], wrong[rest], rising=rising).probability(features[~rest])
+    return chance
+
+
+def _bands(fit: Fit, measure: Array, predicted: Flags, truth: Flags, folds: Folds | None) -> Bands:
+    """What is flagged of one class.
+
+    Cross-validated, it is what most folds' fits flag, and only if limits fitted without a case gain more on it, in F1
+    of all cases, than one standard error (jackknife over the folds). Never worse on these cases than flagging nothing.
+    """
+    if folds is None:
+        return fit(measure, predicted, truth)
+    names = np.unique(folds)
+    votes = [fit(measure[folds != f], predicted[folds != f], truth[folds != f]) for f in names]
+    after = swapped(predicted, _flags_by_fold(votes, measure, folds))
+    if _gain(predicted, after, truth) <= _gain_error(predicted, after, truth, folds):
+        return ()
+    bands = majority(votes)
+    return bands if f1(swapped(predicted, flagged(bands, measure)), truth) > f1(predicted, truth) else ()
+
+
+def _flags_by_fold(votes: Sequence[Bands], measure: Array, folds: Folds) -> Flags:
+    flags = np.zeros(len(measure), bool)
+    for fold, bands in zip(np.unique(folds), votes, strict=True):
+        flags[folds == fold] = flagged(bands, measure[folds == fold])
+    return flags
+
+
+def _gain(before: Flags, after: Flags, truth: Flags) -> float:
+    return f1(after, truth) - f1(before, truth)
+
+
+def _gain_error(before: Flags, after: Flags, truth: Flags, folds: Folds) -> float:
+    names = np.unique(folds)
+    left = [_gain(before[folds != f], after[folds != f], truth[folds != f]) for f in names]
+    return float(np.sqrt((len(names) - 1) / len(names) * np.sum((np.array(left) - np.mean(left)) ** 2)))
+
+
+def _figures(
+    readings: Readings,
+    truth: Flags,
+    measure: Array,
+    bands: Sequence[Bands],
+    fit: Fit,
+    folds: Folds | None,
+    features: Sequence[Array],
+) -> dict[str, float]:
+    """On the validation cases; names that end in `_held_out` are of cases that the fit had not seen.
+
+    `f1_held_out` is a little too good: which classes are flagged at all was decided on these cases.
+    """
+    predicted, wrong = readings.predicted, readings.predicted ^ truth
+    flags = np.stack([flagged(b, measure[:, c]) for c, b in enumerate(bands)], 1)
+    figures = {
+        "wrong": float(wrong.mean()),
+        "f1": evaluation.mean_f1(predicted, truth),
+        "f1_swapped": evaluation.mean_f1(swapped(predicted, flags), truth),
+        "flagged": float(flags.mean()),
+    }
+    if folds is None:
+        return figures
+    held = np.zeros(truth.shape, bool)
+    for c, chosen in enumerate(bands):
+        if chosen:
+            columns = measure[:, c], predicted[:, c], truth[:, c]
+            votes = [fit(*(column[folds != f] for column in columns)) for f in np.unique(folds)]
+            held[:, c] = _flags_by_fold(votes, measure[:, c], folds)
+    suspicion = np.stack([_held_out(f, wrong[:, c], folds, rising=0) for c, f in enumerate(features)], 1)
+    figures["f1_swapped_held_out"] = evaluation.mean_f1(swapped(predicted, held), truth)
+    figures["aurc_held_out"] = evaluation.aurc(suspicion, wrong)
+    figures["calibration_error_held_out"] = evaluation.calibration_error(suspicion, wrong)
+    if wrong.any() and not wrong.all():
+        figures["auroc_held_out"] = evaluation.error_auroc(suspicion, wrong)
+    return figures

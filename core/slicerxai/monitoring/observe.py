@@ -18,7 +18,7 @@ from slicerxai.progress import Progress, part, silent
 from slicerxai.saliency.class_method import ClassMethod
 
 if TYPE_CHECKING:
-    from slicerxai.saliency.class_maps import ClassMaps
+    from slicerxai.saliency.class_attribution import ClassMaps
 
 BATCH = 8
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,19 +74,20 @@ class Readings:
 
     def take(self, rows: NDArray[np.int_] | NDArray[np.bool_] | slice) -> Readings:
         """The readings of some images."""
-        picked = {name: getattr(self, name) for name in ("probabilities", "measure", "distances")}
-        return replace(self, **{name: array if array is None else array[rows] for name, array in picked.items()})
+        distances = None if self.distances is None else self.distances[rows]
+        return replace(self, probabilities=self.probabilities[rows], measure=self.measure[rows], distances=distances)
 
     @staticmethod
     def join(parts: list[Readings]) -> Readings:
         """Batches of the same kind, one after another."""
         first = parts[0]
-        joined = {
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(first)
-            if field.name in {"probabilities", "measure", "distances"} and getattr(first, field.name) is not None
-        }
-        return replace(first, **joined)
+        distances = [part.distances for part in parts if part.distances is not None]
+        return replace(
+            first,
+            probabilities=np.concatenate([part.probabilities for part in parts]),
+            measure=np.concatenate([part.measure for part in parts]),
+            distances=np.concatenate(distances) if distances else None,
+        )
 
 
 @dataclass(frozen=True)
