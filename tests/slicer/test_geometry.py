@@ -81,7 +81,8 @@ def test_landmark(name: str, transform: str, slicer_app: Any, logic: Any, tmp_pa
 
 def shown_at(application: Any, logic: Any, node: Any, view: str) -> np.ndarray:
     """RAS of the middle of what the positive part of the map colours in a slice view."""
-    from XAISaliencyLib.colours import FOR, rgb
+    from XAIPanels.colours import rgb
+    from XAIPanels.map_colours import FOR
 
     logic.set_threshold(node, 0.5)
     logic.set_opacity(node, 1.0)

@@ -56,7 +56,7 @@ def without_outlines(logic: Any, node: Any) -> None:
 @pytest.mark.parametrize("opacity", [0.3, 1.0])
 def test_anatomy_is_unchanged_below_the_threshold(shown: Any, threshold: float, opacity: float) -> None:
     """Pixel by pixel: coloured where |value| is above the threshold, the very same grey where it is below."""
-    from XAISaliencyLib.display import scale_of
+    from XAIPanels.map_display import scale_of
 
     logic, node, application = shown
     without_outlines(logic, node)
@@ -144,7 +144,8 @@ def test_hide_gives_back_the_views(shown: Any) -> None:
 
 
 def test_outline_is_around_the_lesion(shown: Any) -> None:
-    from XAISaliencyLib.colours import LESIONS, rgb
+    from XAIPanels.colours import rgb
+    from XAISaliencyLib.colours import LESIONS
 
     logic, node, application = shown
     logic.set_opacity(node, 0.0)
@@ -158,7 +159,7 @@ def test_outline_is_around_the_lesion(shown: Any) -> None:
 
 
 def test_strong_values_saturate_as_in_the_report() -> None:
-    from XAISaliencyLib.colours import saturation
+    from XAIPanels.map_colours import saturation
 
     from slicerxai.explain import colours
 
@@ -168,7 +169,7 @@ def test_strong_values_saturate_as_in_the_report() -> None:
 
 
 def test_table_is_symmetric_and_never_draws_zero() -> None:
-    from XAISaliencyLib.colours import table
+    from XAIPanels.map_colours import table
 
     for threshold in (0.0, 0.2, 1.0):
         alpha = table(threshold)[:, 3]
@@ -181,7 +182,8 @@ def test_table_is_symmetric_and_never_draws_zero() -> None:
 @pytest.mark.parametrize("vision", COLOUR_VISION)
 def test_colours_differ_for_colour_blind_readers(vision: str) -> None:
     """CIE76 distances after simulated colour blindness; 2.3 is just noticeable, 20 is plain at a glance."""
-    from XAISaliencyLib.colours import AGAINST, EXPLAINED, FOR, LESIONS
+    from XAIPanels.map_colours import AGAINST, FOR
+    from XAISaliencyLib.colours import EXPLAINED, LESIONS
 
     def distance(first: str, second: str) -> float:
         return float(np.linalg.norm(lab(first, vision) - lab(second, vision)))
@@ -199,7 +201,7 @@ def test_colours_differ_for_colour_blind_readers(vision: str) -> None:
 
 def lab(colour: str, vision: str) -> np.ndarray:
     """CIELAB (D65) of a colour as somebody sees it."""
-    from XAISaliencyLib.colours import rgb
+    from XAIPanels.colours import rgb
 
     srgb = np.array(rgb(colour))
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from XAIPanels.map_display import add_display
 from XAIPanels.nodes import all_or_nothing
 from XAIPanels.volumes import make_volume
 
-from .display import add_display
 from .prepared import Prepared
 from .results import ResultNode, add_result_node, title_of
 from .segments import add_segmentation

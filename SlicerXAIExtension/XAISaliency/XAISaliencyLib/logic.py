@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+from XAIPanels.map_display import paint
 from XAIPanels.nodes import in_scene, remove_with_parts
 from XAIPanels.scene_watch import SceneWatch
 from XAIPanels.views import Layers, jump_to
 
-from .display import paint
 from .export import Snapshot, snapshot
 from .lesions import Lesion
 from .loading import load as load_result

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from XAILib.document import damaged
-from XAILib.nrrd import Volume, decode
+from XAILib.nrrd import Volume
+from XAILib.parts import labelmap_of, volume_of
 from XAILib.result import Result
 from XAIPanels.errors import LoadError
-
-from .colours import saturation
+from XAIPanels.map_colours import saturation
 
 LESIONS_ID = "lesions"
 EXPLAINED_ID = "explained_lesion"
@@ -51,7 +50,7 @@ def prepare(result: Result) -> Prepared:
     if not names["saliency"]:
         msg = "The result holds no saliency map; is it the result of another method?"
         raise LoadError(msg)
-    saliency = _volume(result, "saliency" if "saliency" in names["saliency"] else names["saliency"][0])
+    saliency = volume_of(result, "saliency" if "saliency" in names["saliency"] else names["saliency"][0])
     if not np.isfinite(saliency.array).all():
         msg = "The saliency map of the result has voxels that are not numbers."
         raise LoadError(msg)
@@ -60,17 +59,6 @@ def prepare(result: Result) -> Prepared:
         job=result.job,
         saliency=saliency,
         scale=saturation(saliency.array),
-        labelmaps={name: _inside(_volume(result, name)) for name in (LESIONS_ID, EXPLAINED_ID) if name in labels},
-        images={name: _volume(result, name) for name in names["image"][:1]},
+        labelmaps={name: labelmap_of(result, name) for name in (LESIONS_ID, EXPLAINED_ID) if name in labels},
+        images={name: volume_of(result, name) for name in names["image"][:1]},
     )
-
-
-def _volume(result: Result, name: str) -> Volume:
-    try:
-        return decode(result.parts[name])
-    except ValueError as error:
-        raise damaged(f"its part “{name}” cannot be read as a volume: {error}") from None
-
-
-def _inside(labels: Volume) -> Volume:
-    return Volume((labels.array >= 1).astype(np.uint8), labels.affine)

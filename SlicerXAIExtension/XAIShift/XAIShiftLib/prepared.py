@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from XAILib.document import damaged
-from XAILib.nrrd import Volume, decode
+from XAILib.nrrd import Volume
+from XAILib.parts import volume_of
 from XAILib.result import Result
 
 Point = tuple[float, float, float]
@@ -40,22 +41,6 @@ def prepare_case(result: Result, case: str, modality: str) -> PreparedCase:
     except (AttributeError, KeyError, TypeError) as error:
         raise damaged(f"it lacks {error} of the case") from None
     return PreparedCase(case, modality, image, masks, place_of(list(masks.values())))
-
-
-def volume_of(result: Result, name: str) -> Volume:
-    """A volume of a result. Raises `ServerError` when it is missing or cannot be read."""
-    try:
-        return decode(result.parts[name])
-    except KeyError:
-        raise damaged(f"it lacks its part “{name}”") from None
-    except ValueError as error:
-        raise damaged(f"its part “{name}” cannot be read as a volume: {error}") from None
-
-
-def labelmap_of(result: Result, name: str) -> Volume:
-    """A label map as 0 and 1 (uint8)."""
-    labels = volume_of(result, name)
-    return Volume((labels.array >= 1).astype(np.uint8), labels.affine)
 
 
 def place_of(masks: list[Volume]) -> Point | None:

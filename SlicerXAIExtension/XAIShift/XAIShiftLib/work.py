@@ -9,10 +9,11 @@ from typing import Any
 from XAILib.client import Client, OnProgress
 from XAILib.document import damaged
 from XAILib.nrrd import Volume
+from XAILib.parts import labelmap_of
 from XAILib.result import Result
 from XAILib.run import run_explanation
 
-from .prepared import PreparedCase, labelmap_of, prepare_case
+from .prepared import PreparedCase, prepare_case
 from .words import METHOD, PREDICTION
 
 BRIGHT = ("FLAIR", "T2", "PD")

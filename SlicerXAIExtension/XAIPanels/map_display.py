@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 
-from .colours import fractions, table
+from .map_colours import fractions, table
 
 
 def add_display(scene: Any, volume: Any, scale: float, threshold: float) -> tuple[Any, Any]:
