@@ -43,7 +43,7 @@ def fit_alarm(
     folds = _folds(list(groups or cases), parameters)
     classes, wrong = range(len(labels)), readings.predicted ^ truth
     measure, classifiers = readings.measure, None
-    if parameters.rule == "classifier":
+    if parameters.rule == "classifier" and folds is not None:
         classifiers, measure = _classifiers(readings, wrong, parameters, folds)
     low = parameters.score == "distinctiveness" and classifiers is None
     fit: Fit = fit_bands if parameters.rule == "steps" else partial(fit_threshold, low_is_suspicious=low)
@@ -105,12 +105,9 @@ def _folds(groups: list[str], parameters: AlarmParameters) -> Folds | None:
 
 
 def _classifiers(
-    readings: Readings, wrong: Flags, parameters: AlarmParameters, folds: Folds | None
+    readings: Readings, wrong: Flags, parameters: AlarmParameters, folds: Folds
 ) -> tuple[tuple[Logistic, ...], Array]:
     """One for each class, fitted on all cases, and P(wrong) of each case from a fit without its fold."""
-    if folds is None:
-        msg = "rule 'classifier' chooses its limits on held-out cases: folds must be at least 2"
-        raise InputError(msg)
     models, held_out = [], np.zeros(wrong.shape)
     for c in range(wrong.shape[1]):
         features = distance_features(readings, c, margin=parameters.margin)

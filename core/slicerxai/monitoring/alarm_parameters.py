@@ -60,4 +60,7 @@ class AlarmParameters(BaseModel):
         if self.folds == 1:
             msg = "folds must be 0 or at least 2"
             raise ValueError(msg)
+        if self.rule == "classifier" and self.folds == 0:
+            msg = "rule 'classifier' chooses its limits on held-out cases: folds must be at least 2"
+            raise ValueError(msg)
         return self
