@@ -118,7 +118,7 @@ def test_a_budget_that_one_tie_exceeds_flags_nothing():
 
 def test_an_alarm_of_another_model_is_refused_by_name():
     text = fitted(AlarmParameters(folds=0)).text()
-    with pytest.raises(ConflictError, match="aaaaaaaaaaaa.*bbbbbbbbbbbb"):
+    with pytest.raises(ConflictError, match=r"aaaaaaaaaaaa.*bbbbbbbbbbbb"):
         Alarm.parse(text, "b" * 64)
 
 
@@ -143,7 +143,7 @@ def test_what_is_no_alarm_is_refused(change, field):
 def test_readings_of_another_kind_are_refused():
     alarm = fitted(AlarmParameters(folds=0))
     other, _ = readings(0, kind="entropy")
-    with pytest.raises(ConflictError, match="lrp maps.*entropy"):
+    with pytest.raises(ConflictError, match=r"lrp maps.*entropy"):
         alarm.judge(other)
 
 
