@@ -82,8 +82,12 @@ def monai_label_sources() -> Sources:
     """The sources of the running MONAI Label app."""
     from monailabel.interfaces.utils.app import app_instance
 
-    app = app_instance()
-    datastore, sessions = app.datastore(), app.sessions()
+    return sources_of(app_instance())
+
+
+def sources_of(app: Any, datastore: Any = None) -> Sources:
+    """The sources of a MONAI Label app, with its own datastore by default."""
+    datastore, sessions = datastore or app.datastore(), app.sessions()
     root = getattr(datastore, "_datastore_path", app.studies)  # the cache of a DICOMweb datastore lies elsewhere
     sessions_root = None if sessions is None else Path(sessions.store_path)
     return Sources(datastore, Path(root), sessions, sessions_root)

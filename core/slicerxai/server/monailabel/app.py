@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.infer_v2 import InferTask
@@ -16,18 +16,23 @@ from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.tasks.activelearning.random import Random
 
 from slicerxai import __version__
-from slicerxai.errors import NotFoundError
+from slicerxai.errors import InputError, NotFoundError
 from slicerxai.models.store import ModelStore, digest
 from slicerxai.models.training import PARAMETERS
+from slicerxai.monitoring.alarm_store import AlarmStore
 from slicerxai.server.monailabel.batch import BatchInfer
+from slicerxai.server.monailabel.datastore import harden
 from slicerxai.server.monailabel.image_files import channel_paths
-from slicerxai.server.monailabel.models import StoredModels, StoredModelTask
+from slicerxai.server.monailabel.models import StoredModels, StoredModelTask, classifiers
+from slicerxai.server.monailabel.quality import Quality
 from slicerxai.server.monailabel.sampling import UncertaintyFirst
 from slicerxai.server.monailabel.scoring import Agreement
+from slicerxai.server.monailabel.suspicion import SuspicionFirst
 from slicerxai.server.monailabel.training import TrainOnLabels
 from slicerxai.server.monailabel.uncertainty import predicted_entropy
 from slicerxai.server.schemas import ExplainRequest
-from slicerxai.server.sources import Sources
+from slicerxai.server.sources import sources_of
+from slicerxai.server.worklists import Worklists
 from slicerxai.settings import settings
 
 logger = logging.getLogger(__name__)
@@ -53,9 +58,8 @@ class SlicerXAIApp(MONAILabelApp):
 
     def init_datastore(self) -> Datastore:
         datastore = super().init_datastore()
-        handler = getattr(datastore, "_handler", None)
-        if handler is not None:  # MONAI Label overlooks files that are renamed into the studies folder
-            handler.on_moved = datastore._on_any_event
+        if isinstance(datastore, LocalDatastore):
+            harden(datastore)
         return datastore
 
     def init_infers(self) -> Mapping[str, InferTask]:
@@ -65,10 +69,14 @@ class SlicerXAIApp(MONAILabelApp):
         return {kind: TrainOnLabels(kind, self.store) for kind in PARAMETERS}
 
     def init_strategies(self) -> dict[str, Strategy]:
-        return {"random": Random(), "uncertainty": UncertaintyFirst(self.store, self.uncertainty)}
+        return {
+            "random": Random(),
+            "uncertainty": UncertaintyFirst(self.store, self.uncertainty),
+            "suspicion": SuspicionFirst(self.worklists),
+        }
 
     def init_scoring_methods(self) -> dict[str, ScoringMethod]:
-        return {"agreement": Agreement()}
+        return {"agreement": Agreement(), "quality": Quality(self.worklists)}
 
     def init_batch_infer(self) -> BatchInfer:
         return BatchInfer()
@@ -77,6 +85,9 @@ class SlicerXAIApp(MONAILabelApp):
         """The infer task of a stored model. Raises `NotFoundError` that says what to type."""
         if not self.store.names():
             raise NotFoundError(NO_MODEL)
+        if isinstance(name, str) and name in classifiers(self.store):
+            msg = f"model {name!r} classifies whole images and draws no mask; POST /explain/quality tells what it finds"
+            raise InputError(msg)
         task = self._infers.get(name) if isinstance(name, str) else None
         if not isinstance(task, StoredModelTask):
             msg = f"no model {name!r}; known: {', '.join(self.store.names())}"
@@ -97,7 +108,7 @@ class SlicerXAIApp(MONAILabelApp):
         task = self.model_task(request.get("model"))
         session = request.get("session")
         named = ExplainRequest(session=session["name"]) if session else ExplainRequest(image=str(request.get("image")))
-        _, paths = self._sources(datastore).resolve(named, task.channels)
+        _, paths = sources_of(self, datastore).resolve(named, task.channels)
         file, params = task({**request, "paths": paths})
         tag = str(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
         label = file
@@ -105,10 +116,12 @@ class SlicerXAIApp(MONAILabelApp):
             label = datastore.save_label(str(request["image"]), file, tag, {"model": task.name, "params": params})
         return {"label": label, "tag": tag, "file": file, "params": params}
 
-    def _sources(self, datastore: Datastore) -> Sources:
-        sessions = self.sessions()
-        folder = None if sessions is None else Path(sessions.store_path)
-        return Sources(datastore, Path(self.studies), sessions, folder)
+    def worklists(self) -> Worklists:
+        """The worklists over the datastore."""
+        return Worklists(self.store, self._digest, sources_of(self), AlarmStore(settings().alarms))
+
+    def _digest(self, model: str) -> str:
+        return digest(self.store.folder(model))
 
     def uncertainty(self, model: str, image: str) -> float:
         """Mean entropy of the predicted probability of one image, nats."""
@@ -121,7 +134,7 @@ class SlicerXAIApp(MONAILabelApp):
             return None
         description = self.store.folder(model) / "model.json"
         return {
-            "checksum": f"SHA256:{digest(self.store.folder(model))}",
+            "checksum": f"SHA256:{self._digest(model)}",
             "modified_time": int(description.stat().st_mtime),
             "train_stats": self.store.describe(model).get("provenance", {}),
         }

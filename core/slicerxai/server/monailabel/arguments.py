@@ -19,7 +19,8 @@ from slicerxai.server.eventloop import Arguments, Rule
 from slicerxai.server.monailabel.app import SlicerXAIApp
 from slicerxai.server.monailabel.image_files import image_path
 from slicerxai.server.monailabel.json_input import json_object
-from slicerxai.server.monailabel.models import result_suffix
+from slicerxai.server.monailabel.models import classifiers, result_suffix
+from slicerxai.server.monailabel.quality import required_alarm
 from slicerxai.server.monailabel.training import TrainOnLabels, labelled_cases
 from slicerxai.server.monailabel.uploads import SUFFIXES, check_file_name, check_label, read_upload
 
@@ -30,7 +31,7 @@ _CHECKSUM = re.compile(r"((SHA256|SHA512|MD5):)?[0-9a-fA-F]{32,128}")
 
 RESERVED_PARAMS = ("image", "images", "model", "session", "label", "file", "paths", "bundle_path")
 """What `params` may not hold: each names a file or module, and belongs to the request's own, checked arguments."""
-RESERVED_INFO = ("name", "path", "strategy", "ts", "uncertainty")
+RESERVED_INFO = ("name", "path", "quality", "review", "strategy", "ts", "uncertainty")
 BATCH_PARAMS = (
     *("client_id", "device", "gpus", "label_tag", "labels", "logging", "max_batch_size", "max_workers"),
     *("multi_gpu", "result_extension", "save_label"),
@@ -109,11 +110,27 @@ def score(arguments: Arguments) -> None:
     if arguments["method"] not in methods:
         msg = f"no scoring method {arguments['method']!r}; known: {', '.join(methods)}"
         raise NotFoundError(msg)
+    if arguments["method"] == "quality":
+        _score_quality(arguments)
+        return
     params = _known_keys(arguments["params"], ("y", "y_pred", "gpus", "client_id"))
     for key in ("y", "y_pred"):
         if key in params:
             _check_tag(params[key])
     _check_texts(params, ("gpus", "client_id"))
+
+
+def _score_quality(arguments: Arguments) -> None:
+    """A stored model with an alarm; the only one is named for the task, so that the worklist knows whose it is."""
+    params = dict(_known_keys(arguments["params"], ("model", "gpus", "client_id")))
+    _check_texts(params, ("model", "gpus", "client_id"))
+    if arguments["run_sync"]:
+        msg = "run_sync=true is not offered: scoring runs in a process of its own; GET /explain/worklist shows it"
+        raise InputError(msg)
+    worklists = _app().worklists()
+    model = worklists.model(params.get("model"))
+    required_alarm(worklists, model)
+    arguments["params"] = params | {"model": model.name}
 
 
 def sample(arguments: Arguments) -> None:
@@ -124,7 +141,12 @@ def sample(arguments: Arguments) -> None:
         raise NotFoundError(msg)
     params = _known_keys(arguments["params"], ("model", "client_id", "label_tag", "labels"))
     _check_texts(params, ("client_id",))
-    if "model" in params:
+    if "model" not in params:
+        return
+    if arguments["strategy"] == "suspicion":
+        _check_texts(params, ("model",))
+        app.worklists().model(params["model"])
+    elif params["model"] not in classifiers(app.store):  # of which the strategy says what to do with them
         app.model_task(params["model"])
 
 

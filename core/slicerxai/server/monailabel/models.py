@@ -61,21 +61,39 @@ class StoredModelTask(InferTask):
 
 
 class StoredModels(Mapping[str, InferTask]):
-    """The infer tasks by model name."""
+    """The infer tasks of the segmenters by model name."""
 
     def __init__(self, store: ModelStore) -> None:
         self.store = store
 
     def __getitem__(self, name: str) -> InferTask:
-        if name not in self.store.names():
+        if name not in segmenters(self.store):
             raise KeyError(name)
         return StoredModelTask(name, self.store.describe(name))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.store.names())
+        return iter(segmenters(self.store))
 
     def __len__(self) -> int:
-        return len(self.store.names())
+        return len(segmenters(self.store))
+
+
+def classifiers(store: ModelStore) -> list[str]:
+    """Names of the stored models that classify whole images. A model that cannot be read is none."""
+
+    def classifies(name: str) -> bool:
+        try:
+            return bool(store.describe(name)["kind"] == "classifier")
+        except InputError:
+            return False
+
+    return [name for name in store.names() if classifies(name)]
+
+
+def segmenters(store: ModelStore) -> list[str]:
+    """Names of the stored models that draw masks."""
+    found = classifiers(store)
+    return [name for name in store.names() if name not in found]
 
 
 def result_suffix(value: object) -> str:

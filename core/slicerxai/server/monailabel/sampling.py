@@ -11,6 +11,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 
 from slicerxai.errors import InputError, UserError
 from slicerxai.models.store import ModelStore, digest
+from slicerxai.server.monailabel.models import classifiers, segmenters
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +42,15 @@ class UncertaintyFirst(Strategy):
         """The next image: its id, the score and the reason in words; None when every image has a submitted label.
 
         Args:
-            request: "model", needed when more than one is stored.
+            request: "model", a segmenter; needed when more than one is stored.
         """
         images = sorted(datastore.get_unlabeled_images())
         if not images:
             return None
-        models = self.store.names()
+        models = segmenters(self.store)
+        if request.get("model") in classifiers(self.store):
+            msg = f"model {request['model']!r} classifies whole images, which strategy 'suspicion' is for"
+            raise InputError(msg)
         if not models:
             return {"id": images[0], "reason": "first unlabelled image; there is no model yet to be unsure"}
         name = request.get("model", models[0] if len(models) == 1 else None)
