@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from slicerxai.errors import InputError
-from slicerxai.models.modular import logits_of, modular
-from slicerxai.progress import Progress, silent
+from slicerxai.models.modular import logits_of, modular, private
+from slicerxai.progress import Progress, each, silent
 from slicerxai.saliency import lrp_rules
+from slicerxai.saliency.class_activation import grad_cam
 from slicerxai.saliency.class_attribution import ClassMaps, unpromised
+from slicerxai.saliency.class_perturbation import perturbation
 from slicerxai.saliency.lrp import last_bias, unruled
 
 ClassMethod = Literal[
@@ -47,12 +50,20 @@ def class_maps(
     if any(module.training for module in network.modules()):
         msg = "the network is in training mode; call .eval() before explaining it"
         raise ValueError(msg)
-    copied, x = modular(network), images.to(device)
-    if method == "input_x_gradient":
-        return input_x_gradient(copied, x, progress)
+    x = images.to(device)
+    reference = torch.zeros_like(x) if baseline is None else baseline.to(device)
+    if reference.shape != x.shape:
+        msg = f"the baseline has shape {tuple(reference.shape)}, the images {tuple(x.shape)}"
+        raise ValueError(msg)
     if method == "lrp":
-        return lrp(copied, x, progress)
-    raise NotImplementedError(method)
+        return lrp(modular(network), x, progress)
+    if method in ("grad_cam", "grad_cam_pp"):
+        return grad_cam(modular(network), x, method, progress)
+    if method == "input_x_gradient":
+        return input_x_gradient(private(network), x, progress)
+    if method == "integrated_gradients":
+        return integrated_gradients(private(network), x, reference, steps, progress)
+    return perturbation(private(network), x, method, reference, steps, seed, progress)
 
 
 def input_x_gradient(network: nn.Module, images: Tensor, progress: Progress = silent) -> ClassMaps:
@@ -63,6 +74,27 @@ def input_x_gradient(network: nn.Module, images: Tensor, progress: Progress = si
         maps = [(x * g).detach().cpu() for g in _backwards(logits, x, torch.ones_like(logits), progress)]
     plain = logits.detach().cpu()
     return ClassMaps(torch.stack(maps, 1), plain, unpromised(plain))
+
+
+def integrated_gradients(
+    network: nn.Module, images: Tensor, baseline: Tensor, steps: int, progress: Progress = silent
+) -> ClassMaps:
+    """(x − b) ⊙ ∫₀¹ ∂z_l/∂x (b + α(x − b)) dα (Sundararajan et al. 2017, arXiv:1703.01365), Gauss–Legendre.
+
+    Sums to z(x) − z(b) up to the error of the quadrature. All labels share the forward passes of the path.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    total: Tensor | None = None
+    for (node, weight), inner in each(progress, list(zip(nodes.tolist(), weights.tolist(), strict=True))):
+        with torch.enable_grad():
+            x = torch.lerp(baseline, images, (node + 1) / 2).detach().requires_grad_()
+            logits = logits_of(network, x)
+            slopes = torch.stack(_backwards(logits, x, torch.ones_like(logits), inner), 1)
+        total = slopes * (weight / 2) if total is None else total.add_(slopes, alpha=weight / 2)
+    assert total is not None
+    with torch.no_grad():
+        after, before = logits_of(network, images).cpu(), logits_of(network, baseline).cpu()
+    return ClassMaps(((images - baseline)[:, None] * total).cpu(), after, after - before)
 
 
 def lrp(network: nn.Module, images: Tensor, progress: Progress = silent) -> ClassMaps:
