@@ -11,6 +11,7 @@ from scipy.special import logit
 
 from slicerxai.errors import ConflictError, InputError
 from slicerxai.monitoring.alarm_parameters import AlarmParameters
+from slicerxai.monitoring.distinctiveness import nearest_distance
 from slicerxai.monitoring.limits import Bands, flagged
 from slicerxai.monitoring.logistic import Logistic
 from slicerxai.monitoring.readings import Judgement, Readings
@@ -63,7 +64,7 @@ class Alarm(BaseModel):
             ConflictError: readings of another measure, other maps or another number of classes.
         """
         self._fits(readings)
-        measure = measured(readings, self.classifiers, margin=self.parameters.margin)
+        measure = measured(readings, self.classifiers, self.parameters)
         suspicion = np.empty_like(measure)
         flags = np.zeros(measure.shape, bool)
         for c, model in enumerate(self.calibration):
@@ -108,12 +109,14 @@ class Alarm(BaseModel):
         return alarm
 
 
-def measured(readings: Readings, classifiers: tuple[Logistic, ...] | None, *, margin: bool) -> Array:
-    """What the limits are compared with, (N, L): the readings' measure, or the classifiers' P(wrong)."""
-    if classifiers is None:
-        return readings.measure
-    columns = [model.probability(distance_features(readings, c, margin=margin)) for c, model in enumerate(classifiers)]
-    return np.stack(columns, 1)
+def measured(readings: Readings, classifiers: tuple[Logistic, ...] | None, parameters: AlarmParameters) -> Array:
+    """What the limits are compared with, (N, L): the distances pooled, an uncertainty, or the classifiers' P(wrong)."""
+    if classifiers is not None:
+        features = (distance_features(readings, c, margin=parameters.margin) for c in range(len(classifiers)))
+        return np.stack([model.probability(x) for model, x in zip(classifiers, features, strict=True)], 1)
+    if readings.distances is not None and parameters.pooling == "nearest":
+        return nearest_distance(readings.distances)
+    return readings.measure
 
 
 def distance_features(readings: Readings, label: int, *, margin: bool) -> Array:

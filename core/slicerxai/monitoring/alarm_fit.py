@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from slicerxai.errors import InputError
 from slicerxai.monitoring import evaluation
-from slicerxai.monitoring.alarm import Alarm, calibration_features, distance_features
+from slicerxai.monitoring.alarm import Alarm, calibration_features, distance_features, measured
 from slicerxai.monitoring.alarm_parameters import AlarmParameters
 from slicerxai.monitoring.limits import Bands, f1, fit_bands, fit_threshold, flagged, majority, swapped
 from slicerxai.monitoring.logistic import Logistic, fit_logistic
@@ -42,7 +42,7 @@ def fit_alarm(
     _check(readings, truth, labels, cases, groups)
     folds = _folds(list(groups or cases), parameters)
     classes, wrong = range(len(labels)), readings.predicted ^ truth
-    measure, classifiers = readings.measure, None
+    measure, classifiers = measured(readings, None, parameters), None
     if parameters.rule == "classifier" and folds is not None:
         classifiers, measure = _classifiers(readings, wrong, parameters, folds)
     low = parameters.score == "distinctiveness" and classifiers is None

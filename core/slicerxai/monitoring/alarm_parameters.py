@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from slicerxai.saliency.class_method import ClassMethod
 
 Score = Literal["distinctiveness", "entropy", "tta", "mc_dropout"]
+Pooling = Literal["sum", "nearest"]
 Rule = Literal["threshold", "steps", "classifier"]
 Action = Literal["swap", "review"]
 
@@ -25,6 +26,11 @@ class AlarmParameters(BaseModel):
         "copies), or mc_dropout (entropy over draws of dropout); high is suspicious for these.",
     )
     saliency: ClassMethod = Field(default="lrp", description="How the maps of the classes are computed.")
+    pooling: Pooling = Field(
+        default="sum",
+        description="What is made of a class's distances from the others: sum, as published, or nearest: the smallest, "
+        "which a class that resembles a single other one is not diluted in.",
+    )
     rule: Rule = Field(
         default="threshold",
         description="threshold: one limit for each class; steps: several bands of the measure; classifier: logistic "

@@ -45,3 +45,11 @@ def cosine_distances(maps: ArrayLike) -> Array:
 def distinctiveness(distances: Array) -> Array:
     """d_i = Σ_{j≠i} d_ij, (B, L) from (B, L, L); in [0, 2 (L − 1)]. Low: the class's map resembles the others."""
     return distances.sum(2)
+
+
+def nearest_distance(distances: Array) -> Array:
+    """min_{j≠i} d_ij, (B, L) from (B, L, L); in [0, 2]. Low: some other class's map resembles this one."""
+    others = np.array(distances)
+    classes = np.arange(others.shape[1])
+    others[:, classes, classes] = np.inf
+    return np.asarray(others.min(2))

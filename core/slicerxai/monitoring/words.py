@@ -36,7 +36,8 @@ def reasons(
 def _sentence(
     labels: Sequence[str], readings: Readings, judgement: Judgement | None, alarm: Alarm | None, row: int, label: int
 ) -> str:
-    text, others = _measured(labels, readings, row, label), len(labels) - 1
+    others = len(labels) - 1
+    text = _measured(labels, readings, row, label, mean=alarm is None or alarm.parameters.pooling == "sum")
     if alarm is None or judgement is None:
         return text
     if alarm.parameters.action == "review":
@@ -48,17 +49,22 @@ def _sentence(
     if not bands:
         return text
     as_cosine = alarm.low_is_suspicious
-    ends = [[e if e is None else 1 - e / others if as_cosine else e for e in (b.low, b.high)] for b in bands]
+    share = others if alarm.parameters.pooling == "sum" else 1
+    ends = [[e if e is None else 1 - e / share if as_cosine else e for e in (b.low, b.high)] for b in bands]
     if len(ends) == 1 and None in ends[0]:
         return f"{text} (limit {next(e for e in ends[0] if e is not None):.2f})" if ends[0] != [None, None] else text
     return f"{text} (flagged: {', '.join(_range(*(end[::-1] if as_cosine else end)) for end in ends)})"
 
 
-def _measured(labels: Sequence[str], readings: Readings, row: int, label: int) -> str:
+def _measured(labels: Sequence[str], readings: Readings, row: int, label: int, *, mean: bool) -> str:
     if readings.distances is None:
         return MEASURES[readings.score].format(value=readings.measure[row, label])
     text, others = overlap(labels, readings.distances[row], label), len(labels) - 1
-    return text if others == 1 else f"{text}; mean of all others {1 - readings.measure[row, label] / others:.2f}"
+    return (
+        text
+        if others == 1 or not mean
+        else f"{text}; mean of all others {1 - readings.measure[row, label] / others:.2f}"
+    )
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -48,6 +48,7 @@ def fitted(parameters, seed=0, **options):
     [
         ({}, "distinctiveness"),
         ({"folds": 0}, "distinctiveness"),
+        ({"pooling": "nearest"}, "distinctiveness"),
         ({"rule": "steps"}, "distinctiveness"),
         ({"rule": "classifier"}, "distinctiveness"),
         ({"rule": "classifier", "margin": True}, "distinctiveness"),
@@ -214,6 +215,17 @@ def test_reasons_name_the_pair_and_the_limit():
         assert f"cosine {1 - nearest:.2f}" in text[label]
         assert f"mean of all others {1 - np.mean([d for d, _ in others]):.2f}" in text[label]
         assert f"(limit {1 - alarm.bands[c][0].high / 3:.2f})" in text[label]
+
+
+def test_reasons_of_the_nearest_map_compare_it_with_its_own_limit():
+    found, _ = readings(0)
+    alarm = fitted(AlarmParameters(folds=0, pooling="nearest"))
+    judgement = alarm.judge(found)
+    text = reasons(LABELS, found, judgement, alarm, 5)
+    for c, label in enumerate(LABELS):
+        nearest = min(found.distances[5, c, j] for j in range(4) if j != c)
+        assert judgement.measure[5, c] == nearest
+        assert text[label].endswith(f"cosine {1 - nearest:.2f} (limit {1 - alarm.bands[c][0].high:.2f})")
 
 
 @pytest.mark.parametrize(
