@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,6 +32,14 @@ class ExplainParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of everything random in the method.")
+
+    def resolved(self, model_digest: str) -> Self:
+        """The same parameters with a name in place of each "newest", as it is now for a model of this digest.
+
+        Called when a request is accepted, so that a result is addressed by what it was made from. Resolved parameters
+        stay as they are.
+        """
+        return self
 
 
 @dataclass(frozen=True)

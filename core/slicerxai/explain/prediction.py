@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from slicerxai.data.lesions import Lesion, find_lesions
+from slicerxai.explain.case_parts import domain_findings, image_overlays
 from slicerxai.explain.contract import Check, Explainer, Explanation, Inputs, Overlay, Subject, Table
 from slicerxai.explain.lesion_cells import LESION_COLUMNS, lesion_cells
 from slicerxai.explain.prediction_parameters import PredictionParameters
 from slicerxai.models.protocols import segmenter
 from slicerxai.progress import Progress, part
-from slicerxai.saliency import domain
 
 
 class PredictionExplainer(Explainer[Inputs, PredictionParameters]):
@@ -38,16 +38,8 @@ class PredictionExplainer(Explainer[Inputs, PredictionParameters]):
         progress(0.95, "measuring lesions")
         lesions = find_lesions(found.labelmap, found.probability, None, minimum_mm3=0.0)
         mask = found.labelmap.with_array((np.asarray(found.labelmap.array) != 0).astype(np.uint8))
-        findings = [
-            domain.intensity_range(prepared.tensor.numpy(), model.info.channels),
-            domain.background_share(prepared.reference),
-            domain.brain_extent(prepared.reference),
-        ]
-        images = {
-            name: Overlay(inputs.images[name], "image", "intensity", f"{name}, as given.")
-            for name in model.info.channels
-        }
-        overlays = images | {
+        findings = domain_findings(prepared, model.info.channels, brain=True)
+        overlays = image_overlays(inputs.images, model.info.channels) | {
             "prediction": Overlay(mask, "labelmap", "label", "What the model predicts."),
             "probability": Overlay(found.probability, "probability", "probability", "1 − P(background)."),
         }

@@ -44,6 +44,14 @@ METHODS: dict[str, Entry] = {
             explainer="slicerxai.explain.prediction:PredictionExplainer",
         ),
         Entry(
+            name="quality",
+            subject="case",
+            title="Quality",
+            summary="Which predictions for this image are likely to be wrong and should be read again.",
+            parameters="slicerxai.explain.quality_parameters:QualityParameters",
+            explainer="slicerxai.explain.quality:QualityExplainer",
+        ),
+        Entry(
             name="shift",
             subject="cohort",
             title="Shift attribution",

@@ -91,7 +91,8 @@ def _explain(
     import torch
 
     torch.manual_seed(parameters.seed)
-    return registry.explainer(method).explain(inputs, parameters, progress)
+    resolved = parameters.resolved(inputs.model.info.digest)
+    return registry.explainer(method).explain(inputs, resolved, progress)
 
 
 def _provenance(model: Model, name: str, digests: Mapping[str, str], started: datetime, clock: float) -> Provenance:

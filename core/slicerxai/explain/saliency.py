@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
@@ -14,12 +12,13 @@ from torch import Tensor
 from slicerxai.data.lesions import Lesion, find_lesions, label_lesions, nearest_lesion
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
+from slicerxai.explain.case_parts import domain_findings, image_overlays, slug
 from slicerxai.explain.contract import Check, Explainer, Explanation, Flag, Inputs, Overlay, Subject, Table
 from slicerxai.explain.lesion_cells import LESION_COLUMNS, lesion_cells, rounded
 from slicerxai.explain.saliency_parameters import SaliencyParameters
 from slicerxai.models.protocols import Classifier, Prepared, Segmentation, Segmenter
 from slicerxai.progress import Progress, part
-from slicerxai.saliency import checks, domain
+from slicerxai.saliency import checks
 from slicerxai.saliency.compute import Checked, compute
 from slicerxai.saliency.finding import Finding
 from slicerxai.saliency.grids import density, mask_on, pad, padding, squeeze_flat, unpad
@@ -119,9 +118,9 @@ def _explain_segmenter(
     prepared = model.prepare(inputs.images)
     segmentation = model.predict(inputs.images, part(progress, 0.02, 0.3))
     case = _choose(segmentation, label, parameters.point)
-    _add_images(result, inputs.images, model.info.channels)
+    result.overlays |= image_overlays(inputs.images, model.info.channels)
     _add_prediction(result, case)
-    result.add_checks(_domain_findings(prepared, model.info.channels, brain=True))
+    result.add_checks(domain_findings(prepared, model.info.channels, brain=True))
     if not case.lesions:
         _nothing_predicted(result, case, model.info.labels[label])
         return
@@ -168,8 +167,8 @@ def _explain_classifier(
     progress(0.0, "preparing the image")
     prepared = model.prepare(inputs.images)
     probabilities = model.predict(inputs.images)
-    _add_images(result, inputs.images, model.info.channels)
-    result.add_checks(_domain_findings(prepared, model.info.channels, brain=False))
+    result.overlays |= image_overlays(inputs.images, model.info.channels)
+    result.add_checks(domain_findings(prepared, model.info.channels, brain=False))
     tensor = squeeze_flat(prepared.tensor, model.network)
     spacing = Volume(prepared.tensor[0].numpy(), prepared.affine).spacing if prepared.tensor.ndim == 4 else (1.0, 1.0)
     for number, label in enumerate(chosen):
@@ -183,7 +182,7 @@ def _explain_classifier(
             parameters.seed,
             progress=part(progress, 0.05 + 0.9 * number / len(chosen), 0.05 + 0.9 * (number + 1) / len(chosen)),
         )
-        suffix = f"_{_slug(labels[label])}" if len(chosen) > 1 else ""
+        suffix = f"_{slug(labels[label])}" if len(chosen) > 1 else ""
         relevance = checked.attribution.relevance.reshape(tensor.shape[0], *prepared.tensor.shape[1:])
         result.add_checks(checked.findings, f"{labels[label]}: " if suffix else "")
         _add_maps(result, relevance, prepared, model.info.channels, parameters, labels[label], suffix)
@@ -192,11 +191,6 @@ def _explain_classifier(
         [name, float(value)] for name, value in zip(labels, probabilities, strict=True)
     ]
     result.tables["labels"] = Table(title="Labels", columns=["label", "probability"], rows=rows)
-
-
-def _slug(name: str) -> str:
-    """The name with only the characters that an overlay's name may have."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
 def _label_index(labels: tuple[str, ...], wanted: str | None) -> int:
@@ -222,18 +216,6 @@ def _choose(segmentation: Segmentation, label: int, point: tuple[float, float, f
         centre = ", ".join(f"{value:.1f}" for value in lesions[number - 1].centroid)
         msg = f"{error} (lesion {number}, centre {centre})"
         raise InputError(msg) from None
-
-
-def _domain_findings(prepared: Prepared, channels: tuple[str, ...], brain: bool) -> list[Finding]:
-    findings = [domain.intensity_range(prepared.tensor.numpy(), channels)]
-    if brain:
-        findings += [domain.background_share(prepared.reference), domain.brain_extent(prepared.reference)]
-    return findings
-
-
-def _add_images(result: _Result, images: Mapping[str, Volume], channels: tuple[str, ...]) -> None:
-    for name in channels:
-        result.overlays[name] = Overlay(images[name], "image", "intensity", f"{name}, as given.")
 
 
 def _add_prediction(result: _Result, case: _Case) -> None:
@@ -281,7 +263,7 @@ def _add_maps(
         for name, channel in zip(channels, relevance, strict=True):
             volume = density(channel, prepared.affine, prepared.reference)
             overlay = Overlay(volume, "saliency", UNITS, f"{how}, {name} alone.")
-            result.overlays[f"saliency{suffix}_{_slug(name)}"] = overlay
+            result.overlays[f"saliency{suffix}_{slug(name)}"] = overlay
     return total
 
 

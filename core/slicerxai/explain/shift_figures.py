@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any, Final
 
 import numpy as np
@@ -13,13 +12,12 @@ from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
 from slicerxai.explain.contract import Figure, Table
+from slicerxai.explain.plotting import COLOURS, DPI, SOFT, TEXT, png
 from slicerxai.explain.shift_words import MEANING
 
-COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442")
-REMAINDER, WHOLE, TEXT, SOFT = "#b9bec6", "#7d8590", "#1c1f24", "#5b626c"
+REMAINDER, WHOLE = "#b9bec6", "#7d8590"
 DIVERGING: Final = LinearSegmentedColormap.from_list("drop", ["#0072b2", "#f4f5f7", "#d55e00"])
 ESTABLISHED: Final = ("shifted", "measured")
-DPI: Final = 130
 
 
 def shares_figure(shares: Table, title: str, unit: str, compared: str) -> Figure:
@@ -58,7 +56,7 @@ def shares_figure(shares: Table, title: str, unit: str, compared: str) -> Figure
         f"{compared} Share of each mechanism in the drop, with its interval. Hatched: a shift of this mechanism is not "
         "established. Unresolved: what the data tie to no mechanism."
     )
-    return Figure(_png(canvas), caption)
+    return Figure(png(canvas), caption)
 
 
 def raters_figure(tables: dict[str, Table], unit: str) -> Figure:
@@ -88,7 +86,7 @@ def raters_figure(tables: dict[str, Table], unit: str) -> Figure:
         f"What a change of rater alone costs, {unit}: the same images and predictions, from the row's to the column's "
         "masks. Orange loses, blue gains; bold where the interval, below, leaves out zero."
     )
-    return Figure(_png(canvas), caption)
+    return Figure(png(canvas), caption)
 
 
 def cases_figure(cases: Table) -> Figure:
@@ -121,7 +119,7 @@ def cases_figure(cases: Table) -> Figure:
     caption = "The model on every case; the line is the mean."
     if paired:
         caption += " Open circles: the same prediction against the other environment's rater."
-    return Figure(_png(canvas), caption)
+    return Figure(png(canvas), caption)
 
 
 def _canvas(width: float, height: float) -> tuple[Canvas, Axes]:
@@ -171,9 +169,3 @@ def _label(name: str) -> str:
 
 def _float(cell: object) -> float:
     return float(cell) if isinstance(cell, int | float) else np.nan
-
-
-def _png(canvas: Canvas) -> bytes:
-    buffer = io.BytesIO()
-    canvas.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

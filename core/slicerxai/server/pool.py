@@ -99,9 +99,10 @@ class Pool:
             InputError, NotFoundError: bad parameters, unknown method or model.
             TooManyJobsError: the queue is full.
         """
-        values = parse_parameters(method, parameters).model_dump(mode="json")
+        checked, reference = parse_parameters(method, parameters), self.reference(model)
+        values = checked.resolved(reference.digest).model_dump(mode="json")
         digests = {modality: file_digest(path) for modality, path in paths.items()}
-        work = ExplainWork(method, values, image_id, dict(paths), digests, self.reference(model), self.results.root)
+        work = ExplainWork(method, values, image_id, dict(paths), digests, reference, self.results.root)
         return self._submit_explanation(work, request)
 
     def explain_cohort(
@@ -125,11 +126,11 @@ class Pool:
                 environment among the parameters needs.
             TooManyJobsError: the queue is full.
         """
-        checked = parse_parameters(method, parameters)
+        reference = self.reference(model)
+        checked = parse_parameters(method, parameters).resolved(reference.digest)
         cohort = readable(cohort, channels)
         check_environments(checked, cohort)
         values, paths, digests = checked.model_dump(mode="json"), cohort_files(cohort), cohort_digests(cohort)
-        reference = self.reference(model)
         work = ExplainWork(method, values, cohort.name, paths, digests, reference, self.results.root, cohort)
         return self._submit_explanation(work, request)
 
