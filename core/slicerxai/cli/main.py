@@ -22,6 +22,7 @@ COMMANDS = {
     "validate": "List every problem of a cohort at once.",
     "train": "Train a segmenter on a cohort.",
     "infer": "Segment one scan.",
+    "alarm": "Fit the alarm of a model: which predictions should be read again.",
     "explain": "Explain a prediction; one subcommand for each method.",
     "experiment": "Attribute drops between raters or between centres, whole.",
     "serve": "Start the MONAI Label server with the explain routes.",

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from slicerxai.monitoring.alarm import Alarm
     from slicerxai.monitoring.lesion_alarm import LesionAlarm
 
-SUBJECT = "subject"
-"""Metadata key of the subject, whose cases are kept together when an alarm is cross-validated."""
-
 
 def fit_for(
     model: Model,
@@ -53,6 +50,7 @@ def _fit_classes(
     model: ImageClassifier, cases: Sequence[Case], parameters: AlarmParameters, progress: Progress
 ) -> Alarm:
     from slicerxai.models.classifier_targets import case_labels
+    from slicerxai.models.training_case import subject
     from slicerxai.monitoring.alarm_fit import fit_alarm
     from slicerxai.monitoring.case_reading import read_prepared
     from slicerxai.monitoring.readings import Readings
@@ -71,5 +69,5 @@ def _fit_classes(
         model.info.digest,
         parameters,
         cases=[case.id for case in cases],
-        groups=[str(case.metadata.get(SUBJECT, case.id)) for case in cases],
+        groups=[subject(case) for case in cases],
     )
