@@ -148,6 +148,25 @@ class Worklists:
         kept = self.store.record(model.digest, image)
         return kept if kept is not None and kept.alarm == alarm.id and kept.is_of(paths) else None
 
+    def reviewed_labels(self) -> dict[str, dict[str, bool]]:
+        """What readers found to be true of each image: the newest review, under whichever model, that says it.
+
+        Left out are images whose files have changed since.
+        """
+        found = {}
+        for image in sorted(self.sources.datastore.list_images()):
+            for kept in self.store.reviews(image):
+                if kept.review.labels is not None and self._unchanged(kept):
+                    found[image] = dict(kept.review.labels)
+                    break
+        return found
+
+    def _unchanged(self, kept: KeptReview) -> bool:
+        try:
+            return kept.is_of(self.sources.resolve(ExplainRequest(image=kept.image), tuple(kept.files))[1])
+        except UserError:
+            return False
+
     def _known(self, model: Scored, image: str) -> None:
         checked(image, ID, "image id")
         if image not in self.images(model):
