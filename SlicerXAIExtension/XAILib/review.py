@@ -18,10 +18,7 @@ from .worklist import Item, Worklist, item_of, worklist_of
 ROUTE = "/explain/worklist"
 METHOD = "quality"
 """The method of explanation and of scoring."""
-REPLACED = (
-    "The model was replaced on the server since this list was fetched, so the decision was not written. Press "
-    "“Refresh”, then score the images again: decisions hold for one version of a model."
-)
+OUTDATED = "{} Press “Refresh” and score the images again: a decision holds for one version of a model."
 
 
 def fetch_worklist(client: Client, model: str, stop: Event | None = None) -> Worklist:
@@ -72,7 +69,7 @@ def decide(
         answer = client.ask("PUT", f"{ROUTE}/{quoted(image)}", json=body)
     except ServerError as error:
         if error.status == 409:
-            raise ServerError(REPLACED, error.kind, 409) from error
+            raise ServerError(OUTDATED.format(error.message), error.kind, 409) from error
         raise
     return _item(client, answer.json())
 

@@ -53,7 +53,7 @@ def run_explanation(
         except ServerError as error:
             if not (files and error.status == 404 and error.kind == "refused"):
                 raise
-    session = client.upload(files, stop, _part(progress, 0.0, SENT))
+    session = client.upload(files, stop, part(progress, 0.0, SENT))
     try:
         return _explained(client, method, {"session": session}, model, parameters, stop, progress, SENT)
     except BaseException:
@@ -75,11 +75,11 @@ def _explained(
     progress(start, "Asking the server", None)
     job = client.submit(method, source, model, parameters, stop)
     try:
-        _wait(client, job, stop, _part(progress, start, COMPUTED))
+        _wait(client, job, stop, part(progress, start, COMPUTED))
     except Stopped:
         _stop_job(client, job.id)
         raise
-    return client.result(job.id, stop, _part(progress, COMPUTED, 1.0))
+    return client.result(job.id, stop, part(progress, COMPUTED, 1.0))
 
 
 def _wait(client: Client, job: Job, stop: Event, progress: OnProgress) -> None:
@@ -154,8 +154,8 @@ def _stop_job(client: Client, identifier: str) -> None:
         raise ServerError(msg, error.kind, error.status) from error
 
 
-def _part(progress: OnProgress, start: float, end: float) -> OnProgress:
-    """Progress of a step as progress of the whole."""
+def part(progress: OnProgress, start: float, end: float) -> OnProgress:
+    """Progress of a step as progress of the whole, of which it is the share from `start` to `end`."""
 
     def within(fraction: float, message: str, eta: float | None) -> None:
         progress(start + (end - start) * fraction, message, eta)

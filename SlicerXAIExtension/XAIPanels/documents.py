@@ -21,9 +21,14 @@ def add_result_node(scene: Any, kind: str, document: dict[str, Any], name: str) 
     node = slicer.vtkMRMLScriptedModuleNode()
     node.SetAttribute("ModuleName", kind)
     node.SetName(name)
-    node.SetParameter(_DOCUMENT, json.dumps(document))
+    replace(node, document)
     node.SetHideFromEditors(False)
     return scene.AddNode(node)
+
+
+def replace(node: Any, document: dict[str, Any]) -> None:
+    """Keep another document."""
+    node.SetParameter(_DOCUMENT, json.dumps(document))
 
 
 def result_nodes(scene: Any, kind: str) -> list[Any]:

@@ -60,6 +60,12 @@ class Layers:
         self._before.clear()
 
 
+def pass_through(scene: Any, ras: tuple[float, float, float]) -> None:
+    """Let all slice views of the scene show the slice through a point, mm, without moving what they show aside."""
+    for view in nodes_of_class(scene, "vtkMRMLSliceNode"):
+        view.JumpSliceByOffsetting(*ras)
+
+
 def jump_to(scene: Any, ras: tuple[float, float, float]) -> None:
     """Centre all slice views of the scene on a point, mm."""
     for view in nodes_of_class(scene, "vtkMRMLSliceNode"):

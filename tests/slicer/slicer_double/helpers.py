@@ -104,8 +104,14 @@ def render(view: Any, path: Path | None = None) -> np.ndarray:
 
 
 def render_all(application: Any, path: Path | None = None) -> np.ndarray:
-    """The four views as Slicer's four-up layout shows them: Red | 3D over Green | Yellow."""
-    red, green, yellow, three_d = [view.pixels() for view in application.layoutManager().views()]
+    """The views as the layout shows them; four-up: Red | 3D over Green | Yellow."""
+    manager = application.layoutManager()
+    if rows := manager.grid():
+        slices = [[manager.sliceWidget(name).sliceView().pixels() for name in row] for row in rows]
+        return _written(np.vstack([np.hstack(row) for row in slices]), path)
+    names = ("Red", "Green", "Yellow")
+    red, green, yellow = [manager.sliceWidget(name).sliceView().pixels() for name in names]
+    three_d = manager.threeDWidget(0).threeDView().pixels()
     return _written(np.vstack([np.hstack([red, three_d]), np.hstack([green, yellow])]), path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import slicer
@@ -256,10 +257,14 @@ class ThreeDWidget:
 
 
 class LayoutManager:
-    """Stand-in for qSlicerLayoutManager: always the four-up layout (Red, Green, Yellow, one 3D view)."""
+    """Stand-in for qSlicerLayoutManager: the four-up layout (Red, Green, Yellow, one 3D view), and layouts that a
+    module describes, with slice views of their own.
+    """
 
     def __init__(self, scene: Any, application_logic: Any) -> None:
+        self._scene, self._application_logic = scene, application_logic
         self._layout_node = scene.AddNode(slicer.vtkMRMLLayoutNode())
+        self._tag = observe(self._layout_node, vtk.vtkCommand.ModifiedEvent, self._arrange)
         self._slice_logics = application_logic.GetSliceLogics()
         self._slices: dict[str, SliceWidget] = {}
         for name, orientation, label, colour in _LAYOUT:
@@ -279,6 +284,42 @@ class LayoutManager:
 
     def setLayout(self, layout: int) -> None:
         self._layout_node.SetViewArrangement(layout)
+
+    def grid(self) -> list[list[str]]:
+        """Not in Slicer: names of the slice views of a described layout, row by row; empty in the four-up layout."""
+        root = self._description()
+        if root is None:
+            return []
+        rows = [root] if root.get("type") == "horizontal" else list(root)
+        return [[view.get("singletontag", "") for view in row.iter("view")] for row in rows]
+
+    def _description(self) -> ElementTree.Element | None:
+        """What a module describes as the layout; None for one of Slicer's own."""
+        node = self._layout_node
+        known = node.IsLayoutDescription(node.GetViewArrangement())
+        text = node.GetLayoutDescription(node.GetViewArrangement()) if known else ""
+        return ElementTree.fromstring(text) if text else None
+
+    def _arrange(self, *_arguments: Any) -> None:
+        """Make the views of a described layout where they are missing, as qMRMLLayoutManager does."""
+        root, shown = self._description(), {name for row in self.grid() for name in row}
+        for view in root.iter("view") if root is not None else ():
+            name = view.get("singletontag", "")
+            if name not in self._slices:
+                values = {found.get("name"): found.text for found in view.iter("property")}
+                self._slices[name] = self._described(name, values)
+        for name, widget in self._slices.items():
+            widget.mrmlSliceNode().SetMappedInLayout(name in (shown or {names[0] for names in _LAYOUT}))
+
+    def _described(self, name: str, values: dict[str | None, str | None]) -> SliceWidget:
+        orientation = values.get("orientation") or "Axial"
+        widget = SliceWidget(name, orientation, self._scene, self._application_logic)
+        node = widget.mrmlSliceNode()
+        node.SetLayoutLabel(values.get("viewlabel") or name)
+        colour = (values.get("viewcolor") or "#ffffff").lstrip("#")
+        node.SetLayoutColor(*(int(colour[start : start + 2], 16) / 255 for start in (0, 2, 4)))
+        node.SetViewGroup(int(values.get("viewgroup") or 0))
+        return widget
 
     def sliceViewNames(self) -> tuple[str, ...]:
         return tuple(self._slices)
@@ -304,7 +345,7 @@ class LayoutManager:
         self._three_d.threeDView().resetCamera()
 
     def views(self) -> tuple[View, ...]:
-        """Not in Slicer: all four views, for pictures and for the guard."""
+        """Not in Slicer: all views, for pictures and for the guard; the 3D view is the last."""
         return (*[widget.sliceView() for widget in self._slices.values()], self._three_d.threeDView())
 
     def python_observers(self) -> dict[str, int]:
@@ -315,5 +356,6 @@ class LayoutManager:
         return {name: count for name, count in counts.items() if count}
 
     def close(self) -> None:
+        unobserve(self._layout_node, self._tag)
         for view in self.views():
             view.close()

@@ -1,0 +1,122 @@
+"""A result made ready for the scene: all that takes time and needs neither MRML nor Qt. For any thread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from XAILib.document import damaged
+from XAILib.nrrd import Volume
+from XAILib.parts import volume_of
+from XAILib.result import Result
+from XAIPanels.map_colours import saturation
+
+Point = tuple[float, float, float]
+
+LESIONS = "lesions"
+"""Name of the label map whose values are numbers of lesions."""
+GRAPH = "graph"
+"""Name of the figure of the distances between the maps."""
+PREFIX = "saliency_"
+
+
+@dataclass(frozen=True)
+class Map:
+    """What made a model decide on one class.
+
+    Attributes:
+        volume: signed relevance, finite.
+        scale: the magnitude that is drawn in the strongest colours.
+        place: R, A, S in mm of the strongest voxel, for or against the class; None for a map of zeros.
+    """
+
+    volume: Volume
+    scale: float
+    place: Point | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What becomes nodes.
+
+    Attributes:
+        document: the JSON of the result.
+        job: id of the server's job.
+        maps: by class, in the order of the model; empty for a segmenter.
+        lesions: numbers of lesions (uint16), 0 for none; None for a classifier.
+        graph: a PNG picture; empty when there is none.
+        image: the image itself, when the result brings it.
+    """
+
+    document: Mapping[str, Any]
+    job: str
+    maps: Mapping[str, Map]
+    lesions: Volume | None
+    graph: bytes
+    image: Volume | None
+
+
+def prepare(result: Result) -> Prepared:
+    """Unpack and check the volumes of a result. Raises `ServerError` when a part is missing or cannot be read."""
+    kinds: dict[str, list[str]] = {}
+    for one in result.overlays():
+        kinds.setdefault(one.kind, []).append(one.name)
+    labels = labels_of(result.document)
+    names = named(labels, kinds.get("saliency", []))
+    has_lesions = LESIONS in kinds.get("labelmap", [])
+    images = kinds.get("image", [])
+    return Prepared(
+        document=dict(result.document),
+        job=result.job,
+        maps={label: _map(result, names[label]) for label in labels if label in names},
+        lesions=_numbers(volume_of(result, LESIONS)) if has_lesions else None,
+        graph=result.parts.get(f"{GRAPH}.png", b""),
+        image=volume_of(result, images[0]) if images else None,
+    )
+
+
+def labels_of(document: Mapping[str, Any]) -> list[str]:
+    """The classes of a result, in the order of the model; empty for a segmenter's."""
+    table = document["tables"].get("distances")
+    return [] if table is None else [str(row[0]) for row in table["rows"]]
+
+
+def named(labels: list[str], maps: list[str]) -> dict[str, str]:
+    """The name of each class's map: the class's own without blanks and signs, after its number if need be."""
+    plain = {_plain(name[len(PREFIX) :] if name.startswith(PREFIX) else name): name for name in maps}
+    found = {}
+    for number, label in enumerate(labels, 1):
+        name = plain.get(_plain(label)) or plain.get(f"{number}{_plain(label)}")
+        if name is not None:
+            found[label] = name
+    return found
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "", text).lower()
+
+
+def _map(result: Result, name: str) -> Map:
+    volume = volume_of(result, name)
+    if not np.isfinite(volume.array).all():
+        raise damaged(f"its map “{name}” has voxels that are not numbers")
+    array = np.ascontiguousarray(volume.array, dtype=np.float32) if volume.array.dtype.kind != "f" else volume.array
+    return Map(Volume(array, volume.affine), saturation(array), place_of(Volume(array, volume.affine)))
+
+
+def place_of(volume: Volume) -> Point | None:
+    """R, A, S in mm of the value farthest from 0; None when all are 0."""
+    lowest, highest = int(volume.array.argmin()), int(volume.array.argmax())
+    flat = lowest if -volume.array.flat[lowest] > volume.array.flat[highest] else highest
+    index = np.unravel_index(flat, volume.array.shape)
+    if volume.array[index] == 0:
+        return None
+    place = volume.affine @ [*index, 1]
+    return (float(place[0]), float(place[1]), float(place[2]))
+
+
+def _numbers(volume: Volume) -> Volume:
+    return Volume(np.rint(volume.array).astype(np.uint16), volume.affine)

@@ -1,0 +1,69 @@
+"""The tables of a result, typed. Columns are found by their names, because a newer server may add some."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from XAILib.worklist import ClassItem, Item, LesionItem
+
+Document = Mapping[str, Any]
+
+
+def classes_of(document: Document) -> tuple[ClassItem, ...]:
+    """The classes of a result; empty when it has none."""
+    return tuple(
+        ClassItem(
+            label=str(row["class"]),
+            probability=_number(row.get("probability")) or 0.0,
+            predicted=row.get("predicted") is True,
+            distinctiveness=_number(row.get("distinctiveness")),
+            suspicion=_number(row.get("suspicion")),
+            flagged=row.get("flagged") is True,
+            reason=str(row.get("reason") or ""),
+        )
+        for row in _rows(document, "classes")
+        if "class" in row
+    )
+
+
+def lesions_of(document: Document) -> tuple[LesionItem, ...]:
+    """The predicted lesions of a result; empty when it has none."""
+    return tuple(map(_lesion, _rows(document, "lesions")))
+
+
+def completed(item: Item, document: Document | None) -> Item:
+    """An item with what the result of its image says, where it is not scored itself."""
+    if document is None or "tables" not in document or item.scored:
+        return item
+    return replace(item, classes=classes_of(document), lesions=lesions_of(document))
+
+
+def _lesion(row: Mapping[str, Any]) -> LesionItem:
+    right, anterior, superior = (_number(_starting(row, f"{axis} mm")) or 0.0 for axis in "RAS")
+    return LesionItem(
+        number=int(_starting(row, "lesion", "number") or 0),
+        volume_ml=_number(_starting(row, "volume")) or 0.0,
+        probability=_number(_starting(row, "probability", "mean probability")) or 0.0,
+        suspicion=_number(row.get("suspicion")),
+        flagged=row.get("flagged") is True,
+        reason=str(row.get("reason") or ""),
+        centre=(right, anterior, superior),
+    )
+
+
+def _rows(document: Document, name: str) -> list[dict[str, Any]]:
+    table = document.get("tables", {}).get(name)
+    return [] if table is None else [dict(zip(table["columns"], row)) for row in table["rows"]]
+
+
+def _starting(row: Mapping[str, Any], *starts: str) -> Any:
+    return next((value for start in starts for name, value in row.items() if name.startswith(start)), None)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
