@@ -16,7 +16,7 @@ from XAIPanels.volumes import affine_of, array_of
 from . import opened as nodes
 from .opened import Opened, Origin, opened_nodes
 from .parameters import BLEND, SIDE, Drawing, Parameters, parameter_node
-from .prepared import Map, Point, Prepared
+from .prepared import Image, Map, Point, Prepared
 from .side_views import LARGEST, SideViews
 
 KEPT = 3
@@ -59,9 +59,9 @@ class ReviewLogic:
         node = self.parameters().shown
         return next((found for found in opened_nodes(self.scene) if found.node is node), None)
 
-    def open(self, origin: Origin, volume: Volume) -> Opened:
+    def open(self, origin: Origin, image: Image) -> Opened:
         """Add an image to the scene and show it; of the earlier ones, the newest stay."""
-        found = nodes.add_item(self.scene, origin, volume)
+        found = nodes.add_item(self.scene, origin, image)
         self.show(found)
         for old in opened_nodes(self.scene)[:-KEPT]:
             nodes.remove(self.scene, old)

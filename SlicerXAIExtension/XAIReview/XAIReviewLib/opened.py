@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import slicer
 from XAILib.nrrd import Volume
 from XAIPanels import documents
 from XAIPanels.documents import document_of
@@ -19,7 +20,7 @@ from XAIPanels.outlines import Outline, add_segmentation
 from XAIPanels.volumes import make_volume
 
 from . import blend
-from .prepared import Map, Point, Prepared
+from .prepared import Image, Map, Point, Prepared
 
 ITEM = "XAIReviewItem"
 """Value of the attribute "ModuleName", by which opened images are found; the parameter node has the module's own."""
@@ -28,8 +29,11 @@ FLAGGED_ID, OTHER_ID = "flagged", "other"
 FLAGGED_COLOUR, OTHER_COLOUR = "#ff4fd8", "#b5ffa6"
 """Outlines of flagged lesions and of the others."""
 
+GREY = "vtkMRMLColorTableNodeGrey"
+"""Id of the colour table of images, which every scene has."""
+
 _IMAGE, _MAPS, _COLOURS, _BLEND, _LESIONS = "Image", "Map", "Colours", "Blend", "Lesions"
-_GRAPH, _COMPLETE = "graph", "complete"
+_GRAPH, _COMPLETE, _THRESHOLD = "graph", "complete", "threshold"
 _SERVER, _DIGEST = "server", "digest"
 _LABEL, _PLACE, _PAIR = "XAIReview.Label", "XAIReview.Place", "XAIReview.Pair"
 
@@ -112,17 +116,22 @@ class Opened:
         return [*self.maps.values(), self.blend, self.lesions, *colours, self.image]
 
 
-def add_item(scene: Any, origin: Origin, volume: Volume) -> Opened:
+def add_item(scene: Any, origin: Origin, found: Image) -> Opened:
     """Add an image to the scene; on any exception the scene is as it was before."""
     with all_or_nothing(scene):
         document, name = {"image_id": origin.image}, f"Review of {origin.image}"
         node = documents.add_result_node(scene, ITEM, document, scene.GenerateUniqueName(name))
         node.SetParameter(_SERVER, origin.server)
         node.SetParameter(_DIGEST, origin.digest)
-        image = make_volume(volume.array, volume.affine)
+        image = make_volume(found.volume.array, found.volume.affine)
         image.SetName(scene.GenerateUniqueName(origin.image))
         image = scene.AddNode(image)
-        image.CreateDefaultDisplayNodes()
+        display = slicer.vtkMRMLScalarVolumeDisplayNode()
+        display.AutoWindowLevelOff()
+        display.SetWindowLevelMinMax(*found.window)
+        display = scene.AddNode(display)
+        display.SetAndObserveColorNodeID(GREY)
+        image.SetAndObserveDisplayNodeID(display.GetID())
         node.SetNodeReferenceID(_IMAGE, image.GetID())
         return Opened(node)
 
@@ -141,7 +150,8 @@ def finish(opened: Opened) -> None:
 
 def clear(scene: Any, opened: Opened, digest: str) -> None:
     """Remove everything but the image; what comes next is of the model with this digest."""
-    opened.node.UnsetParameter(_COMPLETE)
+    for name in (_COMPLETE, _THRESHOLD):
+        opened.node.UnsetParameter(name)
     opened.node.SetParameter(_DIGEST, digest)
     for part in opened.parts():
         if part is not None and part is not opened.image:
@@ -207,7 +217,10 @@ def remove_blend(scene: Any, opened: Opened) -> None:
 
 
 def paint_maps(opened: Opened, threshold: float) -> None:
-    """Hide what is below a fraction of the scale, in all maps."""
+    """Hide what is below a fraction of the scale, in all maps; nothing is done where that is so already."""
+    if opened.node.GetParameter(_THRESHOLD) == str(threshold):
+        return
+    opened.node.SetParameter(_THRESHOLD, str(threshold))
     for volume in opened.maps.values():
         paint(volume.GetDisplayNode().GetColorNode(), threshold)
     if opened.blend is not None:

@@ -11,7 +11,6 @@ from typing import Any
 import qt
 from XAILib.client import Client, OnProgress
 from XAILib.errors import ServerError
-from XAILib.nrrd import Volume
 from XAILib.run import part
 from XAILib.worklist import Worklist
 from XAIPanels.job_state import JobState
@@ -20,7 +19,7 @@ from XAIPanels.tasks import Tasks
 
 from .logic import ReviewLogic
 from .opened import Opened, Origin
-from .prepared import Prepared
+from .prepared import Image, Prepared
 from .tables import lesions_of
 from .work import explain, fetch
 
@@ -143,10 +142,10 @@ class Opener:
                 self._explain(wish)
             return
 
-        def work(stop: Event, progress: OnProgress) -> Volume | None:
+        def work(stop: Event, progress: OnProgress) -> Image | None:
             return fetch(wish.client, wish.origin.image, stop, part(progress, 0.0, FIRST_SHARE))
 
-        self._job.start(work, lambda volume: self._fetched(wish, volume))
+        self._job.start(work, lambda image: self._fetched(wish, image))
 
     def _begin_next(self) -> None:
         wish, self._next = self._next, None
@@ -158,9 +157,9 @@ class Opener:
             self._begin_next()
         self._changed()
 
-    def _fetched(self, wish: Wish, volume: Volume | None) -> None:
-        if volume is not None:
-            self._logic.open(wish.origin, volume)
+    def _fetched(self, wish: Wish, image: Image | None) -> None:
+        if image is not None:
+            self._logic.open(wish.origin, image)
             self._came()
         self._explain(wish)
 

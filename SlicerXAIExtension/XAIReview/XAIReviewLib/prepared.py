@@ -24,6 +24,18 @@ PREFIX = "saliency_"
 
 
 @dataclass(frozen=True)
+class Image:
+    """An image to look at.
+
+    Attributes:
+        window: the values that are drawn black and white. Slicer would find some by itself, while the window waits.
+    """
+
+    volume: Volume
+    window: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Map:
     """What made a model decide on one class.
 
@@ -56,7 +68,7 @@ class Prepared:
     maps: Mapping[str, Map]
     lesions: Volume | None
     graph: bytes
-    image: Volume | None
+    image: Image | None
 
 
 def prepare(result: Result) -> Prepared:
@@ -74,8 +86,19 @@ def prepare(result: Result) -> Prepared:
         maps={label: _map(result, names[label]) for label in labels if label in names},
         lesions=_numbers(volume_of(result, LESIONS)) if has_lesions else None,
         graph=result.parts.get(f"{GRAPH}.png", b""),
-        image=volume_of(result, images[0]) if images else None,
+        image=image_of(volume_of(result, images[0])) if images else None,
     )
+
+
+def image_of(volume: Volume) -> Image:
+    """An image with its window: nearly all values but 0, which is what lies outside the head."""
+    part = volume.array[::2, ::2, ::2]
+    inside = part[np.isfinite(part) & (part != 0)]
+    if not inside.size:
+        return Image(volume, (0.0, 1.0))
+    low, high = np.percentile(inside, (0.2, 99.8)).tolist()
+    low = min(low, 0.0)
+    return Image(volume, (low, high if high > low else low + 1.0))
 
 
 def labels_of(document: Mapping[str, Any]) -> list[str]:

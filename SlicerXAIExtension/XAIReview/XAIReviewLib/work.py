@@ -6,15 +6,14 @@ from threading import Event
 
 from XAILib.client import Client, OnProgress
 from XAILib.document import damaged
-from XAILib.nrrd import Volume
 from XAILib.review import METHOD, fetch_image
 from XAILib.run import run_explanation
 from XAIPanels.errors import LoadError
 
-from .prepared import Prepared, prepare
+from .prepared import Image, Prepared, image_of, prepare
 
 
-def fetch(client: Client, image: str, stop: Event, progress: OnProgress) -> Volume | None:
+def fetch(client: Client, image: str, stop: Event, progress: OnProgress) -> Image | None:
     """An image of the server; None when only the server can read its file.
 
     Raises:
@@ -23,10 +22,11 @@ def fetch(client: Client, image: str, stop: Event, progress: OnProgress) -> Volu
     """
     progress(0.0, "Fetching the image", None)
     try:
-        return fetch_image(client, image, stop, progress)
+        volume = fetch_image(client, image, stop, progress)
     except ValueError as error:
         msg = f"The image “{image}” of the server cannot be read: {error}."
         raise LoadError(msg) from error
+    return None if volume is None else image_of(volume)
 
 
 def explain(client: Client, image: str, model: str, stop: Event, progress: OnProgress) -> Prepared:
