@@ -20,6 +20,7 @@ BENCHMARKS = {
     "shift_synthetic_graph": "shift attribution on the synthetic graph of a publication: one mechanism shifts",
     "shift_vs_dowhy": "multiply robust attribution beside that of DoWhy: seconds and agreement",
     "shift_cost": "seconds and memory of Shapley values and of the discriminators' training",
+    "informer_table1": "the publication's table of flags by maps, entropy and test-time augmentation (needs --data)",
     "informer_planted": "errors of a planted confusion: found by the maps of the classes, or by entropy",
     "shift_lidc": "shift attribution on CT nodules across scanner vendors and readers (needs --data)",
     "saliency_speed": "seconds and memory of every class's map, beside captum called once for each class",

@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 METHODS: Final = ("ixg", "lrp", "entropy", "tta")
 DRAWS: Final = 30
 BUDGET: Final = 0.1
+FOLDS: Final = 5
 VARIANTS: Final[dict[str, dict[str, object]]] = {
     "": {"folds": 0},
     "_cv": {},
@@ -115,8 +116,10 @@ def _alarm(labels: tuple[str, ...], validation: Part, method: str, options: dict
     chosen = {"score": readings.score, "budget": BUDGET} | options
     if readings.saliency:
         chosen["saliency"] = readings.saliency
-    cases = [str(n) for n in range(len(validation.truth))]
-    return fit_alarm(readings, validation.truth, labels, "", AlarmParameters.model_validate(chosen), cases=cases)
+    groups = validation.groups.tolist()
+    parameters = AlarmParameters.model_validate({"folds": min(FOLDS, len(set(groups)))} | chosen)
+    cases = [str(n) for n in range(len(groups))]
+    return fit_alarm(readings, validation.truth, labels, "", parameters, cases=cases, groups=groups)
 
 
 def _retuned(validation: Part, test: Part) -> Flags:

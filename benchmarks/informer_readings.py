@@ -32,6 +32,8 @@ from slicerxai.saliency.class_method import ClassMethod
 Array = NDArray[np.float64]
 MAPS: Final[dict[str, ClassMethod]] = {"ixg": "input_x_gradient", "lrp": "lrp"}
 BATCH: Final = 16
+SPLIT: Final = 1
+"""Raised when the rules of splitting change, so that kept files of the old ones are not taken."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Part:
 
     truth: Flags
     far: Flags
+    groups: NDArray[np.str_]
     probabilities: Array
     thresholds: Array
     tta: Array
@@ -62,6 +65,7 @@ class Part:
         return Part(
             self.truth[rows][:, labels],
             self.far[rows],
+            self.groups[rows],
             self.probabilities[rows][:, labels],
             thresholds,
             self.tta[rows][:, labels],
@@ -92,7 +96,7 @@ def of_seed(
     limit: int,
 ) -> Seed:
     """Read from the folder, or train and read the images, of which at most `limit` are validation or test images."""
-    about = {"data": data.digest, "parameters": parameters.model_dump(mode="json"), "limit": limit, "protocol": 1}
+    about = {"data": data.digest, "parameters": parameters.model_dump(mode="json"), "limit": limit, "split": SPLIT}
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     path = folder / f"{data.form}_{key}_{seed}.npz"
     chosen = split(data, seed)
@@ -112,7 +116,9 @@ def of_seed(
 def _part(arrays: dict[str, Any], name: str) -> Part:
     own = {key.removeprefix(f"{name}_"): value for key, value in arrays.items() if key.startswith(f"{name}_")}
     distances = {maps: own[maps].astype(np.float64) for maps in MAPS}
-    return Part(own["truth"], own["far"], own["probabilities"], arrays["thresholds"], own["tta"], distances)
+    return Part(
+        own["truth"], own["far"], own["groups"], own["probabilities"], arrays["thresholds"], own["tta"], distances
+    )
 
 
 def _measure(
@@ -141,6 +147,7 @@ def _measure(
             for maps, method in MAPS.items()
         }
         arrays[f"{name}_truth"], arrays[f"{name}_far"] = truth[rows], data.far[rows]
+        arrays[f"{name}_groups"] = data.groups[rows]
         arrays[f"{name}_probabilities"] = found["ixg"].probabilities
         arrays[f"{name}_tta"] = observe(
             network, pixels, fit.thresholds, device, score="tta", seed=parameters.seed
