@@ -11,18 +11,28 @@ import click
 from slicerxai.cli.options import given, options
 from slicerxai.cli.progress import progress_bar
 from slicerxai.monitoring.alarm_parameters import AlarmParameters
+from slicerxai.monitoring.lesion_alarm_parameters import LesionAlarmParameters
 from slicerxai.parameters import validate_parameters
 from slicerxai.settings import settings
 
 if TYPE_CHECKING:
     from slicerxai.monitoring.held_out import Separated
 
+KINDS: dict[type[AlarmParameters] | type[LesionAlarmParameters], str] = {
+    AlarmParameters: "classifier",
+    LesionAlarmParameters: "segmenter",
+}
+"""What takes which parameters."""
 FIGURES = {
     "wrong": "share of wrong predictions",
     "flagged": "share of flagged predictions",
     "f1": "mean F1",
     "f1_swapped": "mean F1 with flagged predictions turned round",
     "f1_swapped_held_out": "the same, on cases left out in turn",
+    "lesions": "predicted lesions",
+    "false": "share of false lesions",
+    "flagged_held_out": "share of flagged lesions, each judged without its patient",
+    "auroc_mean_probability": "false ranked above true lesions by their mean probability alone",
     "auroc_held_out": "wrong ranked above right predictions, on cases left out in turn",
     "aurc_held_out": "area under the risk-coverage curve, on cases left out in turn",
     "calibration_error_held_out": "calibration error of the estimated chance, on cases left out in turn",
@@ -31,13 +41,14 @@ FIGURES = {
 
 
 def _alarm(model: str, cohort: Path, rater: str, as_json: bool, **values: Any) -> None:
-    parameters = validate_parameters(AlarmParameters, given(values, AlarmParameters), "alarm")
     from slicerxai import runtime
     from slicerxai.data.readers import read_cohort
     from slicerxai.models.store import ModelStore
 
     store = ModelStore(settings().models)
-    store.folder(model)
+    classifies = store.describe(model)["kind"] == "classifier"
+    kind: type[AlarmParameters | LesionAlarmParameters] = AlarmParameters if classifies else LesionAlarmParameters
+    parameters = validate_parameters(kind, given(values, kind), f"the alarm of a {KINDS[kind]}")
     cases = list(read_cohort(cohort))
     runtime.configure()
     from slicerxai.monitoring.alarm_store import AlarmStore
@@ -65,6 +76,26 @@ def _alarm(model: str, cohort: Path, rater: str, as_json: bool, **values: Any) -
     _say(identifier, model, found, fitted.figures)
 
 
+def _options() -> list[click.Parameter]:
+    """The options of both kinds, one each; which values a kind accepts is checked when the model is known."""
+    found: dict[str, click.Option] = {}
+    for parameters, kind in KINDS.items():
+        for option in options(parameters):
+            assert isinstance(option, click.Option)  # noqa: S101 - for the type checker
+            option.help = f"Of a {kind}: {option.help}"
+            known = found.setdefault(str(option.name), option)
+            if known is not option:
+                known.help = f"{known.help} {option.help}"
+                known.type = _either(known.type, option.type)
+    return list(found.values())
+
+
+def _either(one: click.ParamType, other: click.ParamType) -> click.ParamType:
+    if isinstance(one, click.Choice) and isinstance(other, click.Choice):
+        return click.Choice(list(dict.fromkeys([*one.choices, *other.choices])))
+    return one
+
+
 def _say(identifier: str, model: str, found: Separated, figures: dict[str, float]) -> None:
     click.echo(f"alarm {identifier} of model {model!r}, fitted on {len(found.unseen)} cases")
     if found.trained:
@@ -88,6 +119,6 @@ command = click.Command(
         click.Argument(["cohort"], type=click.Path(path_type=Path)),
         click.Option(["--rater"], default="consensus", show_default=True, help="Whose masks are true, for segmenters."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print id, figures and cases as JSON."),
-        *options(AlarmParameters),
+        *_options(),
     ],
 )

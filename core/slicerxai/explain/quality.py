@@ -7,10 +7,12 @@ from typing import ClassVar
 from slicerxai.errors import ConflictError
 from slicerxai.explain.contract import Explainer, Explanation, Inputs, Subject
 from slicerxai.explain.quality_classes import explain_classes
+from slicerxai.explain.quality_lesions import explain_lesions
 from slicerxai.explain.quality_parameters import NO_ALARM, QualityParameters
 from slicerxai.models.protocols import Segmenter
 from slicerxai.monitoring.alarm import Alarm
 from slicerxai.monitoring.alarm_store import AlarmStore, StoredAlarm
+from slicerxai.monitoring.lesion_alarm import LesionAlarm
 from slicerxai.progress import Progress
 from slicerxai.settings import settings
 
@@ -36,13 +38,18 @@ class QualityExplainer(Explainer[Inputs, QualityParameters]):
         """
         chosen = parameters.resolved(inputs.model.info.digest)
         stored = _alarm(chosen, inputs.model.info.digest)
-        if isinstance(inputs.model, Segmenter):
-            raise NotImplementedError
         alarm = None if stored is None else stored.alarm
-        if alarm is not None and not isinstance(alarm, Alarm):
-            msg = f"alarm {chosen.alarm} judges lesions of a segmenter, and the model is a classifier"
-            raise ConflictError(msg)
+        if isinstance(inputs.model, Segmenter):
+            if isinstance(alarm, Alarm):
+                raise _other_kind(chosen, "classes", "segmenter")
+            return explain_lesions(inputs, inputs.model, alarm, chosen, progress)
+        if isinstance(alarm, LesionAlarm):
+            raise _other_kind(chosen, "lesions", "classifier")
         return explain_classes(inputs, inputs.model, alarm, chosen, progress)
+
+
+def _other_kind(parameters: QualityParameters, judges: str, model: str) -> ConflictError:
+    return ConflictError(f"alarm {parameters.alarm} judges {judges}, and the model is a {model}; fit one to it")
 
 
 def _alarm(parameters: QualityParameters, model_digest: str) -> StoredAlarm | None:

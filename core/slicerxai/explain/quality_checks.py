@@ -55,7 +55,8 @@ def _usefulness(auroc: float | None) -> Check:
     )
     if auroc >= USEFUL_AUROC:
         return Check(name=name, value=auroc, limit=USEFUL_AUROC, verdict="reliable", reason=f"{how} of the time.")
-    reason = f"{how} of the time, hardly better than chance: do not rely on it to find errors of this model."
+    chance = "no" if auroc <= 0.5 else "hardly"
+    reason = f"{how} of the time, {chance} better than chance: do not rely on it to find errors of this model."
     return Check(name=name, value=auroc, limit=USEFUL_AUROC, verdict="caution", reason=reason)
 
 

@@ -50,7 +50,7 @@ def graph_figure(outcomes: Sequence[ClassOutcome], distances: Array) -> Figure:
         _node(axes, place, outcome, node, few=few)
     _legend(axes, outcomes)
     axes.set_xlim(-1.8, 1.8)
-    axes.set_ylim(-1.42, 1.42)
+    axes.set_ylim(-1.5, 1.4)
     axes.set_aspect("equal")
     axes.axis("off")
     caption = (
@@ -125,4 +125,4 @@ def _legend(axes: Axes, outcomes: Sequence[ClassOutcome]) -> None:
     if any(outcome.flagged for outcome in outcomes):
         handles.append(dot("white", FLAGGED, 3, "flagged"))
     handles.append(Line2D([], [], color=FLAGGED, linewidth=5, alpha=0.75, label=f"similar maps (≤ {SIMILAR:g})"))
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, frameon=False, fontsize=10.5)
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=4, frameon=False, fontsize=10.5)

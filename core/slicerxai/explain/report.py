@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,16 +14,12 @@ from pydantic.fields import FieldInfo
 
 from slicerxai.data.cohort import Environment as Selection
 from slicerxai.explain import registry
-from slicerxai.explain.colours import colour_bar
 from slicerxai.explain.contract import VERDICTS, Check, Explanation, Verdict
 from slicerxai.explain.numbers import number
-from slicerxai.explain.slices import PLANES, Outline, Scene, Slice, pick, render_png, scenes, shown_name
+from slicerxai.explain.slice_tables import data_uri, slice_tables
+from slicerxai.explain.slices import shown_name
 from slicerxai.pages import page_templates
 
-MAX_PICTURE_BYTES = 2_700_000
-"""Of all slices together, before base64 adds a third: the page stays within about 4 MB."""
-PANEL_SIZES = (460, 380, 300, 220, 150)
-MAX_SCENES = 4
 LISTED_INPUTS = 12
 """More input files than these are folded away."""
 
@@ -35,35 +29,6 @@ VERDICT_WORDS: dict[Verdict, tuple[str, str, str]] = {
     "unreliable": ("✕", "Unreliable", "At least one self-check failed: do not draw conclusions from this result."),
 }
 UNCHECKED = "No self-check was made, so this result is not called reliable."
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One picture of a row."""
-
-    src: str
-    alt: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """One slice in all columns."""
-
-    title: str
-    reason: str
-    panels: list[Panel]
-
-
-@dataclass(frozen=True)
-class SliceTable:
-    """The slices of one scene with the legend of its columns."""
-
-    title: str
-    columns: list[str]
-    rows: list[Row]
-    legend: list[Outline]
-    scene: Scene
-    bar: str | None
 
 
 def render(explanation: Explanation) -> str:
@@ -88,68 +53,9 @@ def render(explanation: Explanation) -> str:
     )
 
 
-def slice_tables(explanation: Explanation) -> list[SliceTable]:
-    """Slices of each scene, as large as the page's size allows."""
-    shown = scenes(explanation)[:MAX_SCENES]
-    picks = [
-        (scene, at) for scene in shown for plane in PLANES for at in pick(scene, plane, 2 if len(shown) < 3 else 1)
-    ]
-    for longest in PANEL_SIZES:
-        pictures = [
-            [(column, _picture(scene, at, column, longest)) for column in _columns(scene)] for scene, at in picks
-        ]
-        if sum(len(content) for row in pictures for _, content in row) <= MAX_PICTURE_BYTES:
-            break
-    rows = [
-        (scene, Row(f"{at.plane.capitalize()} at {at.place}", at.reason, [_panel(scene, at, *item) for item in row]))
-        for (scene, at), row in zip(picks, pictures, strict=True)
-    ]
-    return [_table(scene, [row for owner, row in rows if owner is scene]) for scene in shown]
-
-
-def data_uri(content: bytes) -> str:
-    """A PNG as the address of an <img>."""
-    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-
-
 def check_bound(check: Check) -> str:
     """The measured value beside its limit."""
     return f"measured {number(check.value)}, limit {number(check.limit)}"
-
-
-def _columns(scene: Scene) -> list[str]:
-    return ["image"] + ["outline"] * bool(scene.outlines) + ["map"] * (scene.heat is not None)
-
-
-def _picture(scene: Scene, at: Slice, column: str, longest: int) -> bytes:
-    return render_png(scene, at, outlines=column != "image", heat=column == "map", longest=longest)
-
-
-def _panel(scene: Scene, at: Slice, column: str, content: bytes) -> Panel:
-    what = {"image": scene.name, "outline": f"{scene.name} with outlines of {_names(scene)}"}.get(column)
-    if column == "map" and scene.heat is not None:
-        what = f"{scene.heat.name} over {scene.name}"
-    return Panel(data_uri(content), alt=f"{at.plane.capitalize()} slice at {at.place}: {what} ({at.reason})")
-
-
-def _table(scene: Scene, rows: list[Row]) -> SliceTable:
-    heads = {
-        "image": scene.name,
-        "outline": f"{scene.name} with {_names(scene)}",
-        "map": scene.heat.name if scene.heat else "",
-    }
-    return SliceTable(
-        title=f"{scene.heat.name} on {scene.name}" if scene.heat else scene.name,
-        columns=[heads[column] for column in _columns(scene)],
-        rows=rows,
-        legend=list(scene.outlines),
-        scene=scene,
-        bar=data_uri(colour_bar(scene.heat)) if scene.heat else None,
-    )
-
-
-def _names(scene: Scene) -> str:
-    return ", ".join(outline.name for outline in scene.outlines)
 
 
 def _parameters(explanation: Explanation) -> list[tuple[str, str, str]]:

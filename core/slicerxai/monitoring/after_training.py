@@ -11,6 +11,7 @@ from slicerxai.models.training_case import subject
 from slicerxai.monitoring.alarm_parameters import AlarmParameters
 from slicerxai.monitoring.fitting import fit_for
 from slicerxai.monitoring.held_out import left_aside
+from slicerxai.monitoring.lesion_alarm_parameters import LesionAlarmParameters
 from slicerxai.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def fit_after_training(
     Raises:
         Cancelled: through `progress`. Unusable cases are no error here: the model stays without an alarm.
     """
+    from slicerxai.models.protocols import Segmenter
+
     aside = left_aside(model.info, cases)
     subjects = len({subject(case) for case in aside})
     advice = f"fit one with: slicerxai alarm {model.info.name} COHORT"
@@ -56,7 +59,8 @@ def fit_after_training(
             else "none was left aside"
         )
         return AfterTraining(None, f"no alarm: {few}; {advice}")
-    parameters = AlarmParameters(folds=min(AlarmParameters().folds, subjects))
+    kind = LesionAlarmParameters if isinstance(model, Segmenter) else AlarmParameters
+    parameters = kind(folds=min(kind().folds, subjects))
     try:
         alarm = fit_for(model, aside, parameters, rater=rater, progress=progress)
     except InputError as error:

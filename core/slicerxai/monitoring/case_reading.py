@@ -1,4 +1,4 @@
-"""One case seen by a classifier and its alarm."""
+"""One case seen by a model and its alarm."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from slicerxai.monitoring.alarm_parameters import AlarmParameters
 from slicerxai.monitoring.observe import observe
 from slicerxai.monitoring.readings import Judgement, Readings
 from slicerxai.monitoring.words import reasons
-from slicerxai.progress import Progress, silent
+from slicerxai.progress import Progress, part, silent
 from slicerxai.saliency.grids import squeeze_flat
 
 if TYPE_CHECKING:
+    from slicerxai.data.lesions import Lesion
     from slicerxai.data.volume import Volume
-    from slicerxai.models.protocols import Classifier, Prepared
+    from slicerxai.models.protocols import Classifier, Prepared, Segmenter
+    from slicerxai.monitoring.lesion_alarm import LesionAlarm
+    from slicerxai.monitoring.lesion_readings import LesionReadings
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,22 @@ class ClassOutcome:
     threshold: float
     predicted: bool
     distinctiveness: float | None
+    suspicion: float | None
+    flagged: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class LesionOutcome:
+    """One predicted lesion of one case.
+
+    Attributes:
+        suspicion: estimated probability that there is no lesion; None without an alarm.
+        flagged: look at this lesion again; never without an alarm.
+        reason: in words, what speaks most for its being false.
+    """
+
+    lesion: Lesion
     suspicion: float | None
     flagged: bool
     reason: str
@@ -83,4 +102,29 @@ def outcomes(labels: tuple[str, ...], readings: Readings, alarm: Alarm | None) -
             reason=words[label],
         )
         for index, label in enumerate(labels)
+    ]
+
+
+def judged_lesions(
+    model: Segmenter, images: Mapping[str, Volume], alarm: LesionAlarm, progress: Progress = silent
+) -> list[LesionOutcome]:
+    """What the alarm says of every predicted lesion of a case. Raises `InputError` for unusable images."""
+    from slicerxai.monitoring.lesion_quality import lesion_readings
+
+    segmentation = model.predict(images, part(progress, 0.0, 0.6))
+    saliency = alarm.parameters.saliency
+    readings = lesion_readings(model, images, segmentation, saliency=saliency, progress=part(progress, 0.6, 1.0))
+    return lesion_outcomes(readings, alarm)
+
+
+def lesion_outcomes(readings: LesionReadings, alarm: LesionAlarm | None) -> list[LesionOutcome]:
+    """The lesions of the one case that was read, in the order of their numbers."""
+    if alarm is None:
+        return [LesionOutcome(lesion, None, False, "no alarm is fitted") for lesion in readings.lesions]
+    judgement = alarm.judge(readings)
+    return [
+        LesionOutcome(lesion, float(suspicion), bool(flagged), reason)
+        for lesion, suspicion, flagged, reason in zip(
+            readings.lesions, judgement.suspicion, judgement.flagged, judgement.reasons, strict=True
+        )
     ]

@@ -11,7 +11,9 @@ from typing import Any
 
 from slicerxai.errors import ConflictError, InputError, NotFoundError, UserError
 from slicerxai.models.store import ModelStore
+from slicerxai.monitoring.alarm import Alarm
 from slicerxai.monitoring.alarm_store import AlarmStore, StoredAlarm
+from slicerxai.monitoring.lesion_alarm import LesionAlarm
 from slicerxai.server.monailabel.image_files import case_images
 from slicerxai.server.schemas import ExplainRequest
 from slicerxai.server.sources import ID, Sources, checked
@@ -22,6 +24,7 @@ from slicerxai.server.worklist_store import FOLDER, KeptReview, Record, Worklist
 logger = logging.getLogger(__name__)
 
 BACKGROUND = "background"
+LESION_SCORE = "lesion features"
 
 
 @dataclass(frozen=True)
@@ -185,14 +188,12 @@ class Worklists:
 
 
 def _alarm_view(stored: StoredAlarm) -> AlarmView:
-    parameters: Any = stored.alarm.parameters
-    return AlarmView(
-        id=stored.id,
-        score=parameters.score,
-        rule=parameters.rule,
-        action=parameters.action,
-        cases=len(stored.alarm.cases),
-    )
+    alarm: Alarm | LesionAlarm = stored.alarm
+    about: dict[str, Any] = {"id": stored.id, "cases": len(stored.alarm.cases)}
+    if isinstance(alarm, Alarm):
+        chosen = alarm.parameters
+        return AlarmView(score=chosen.score, rule=chosen.rule, action=chosen.action, **about)
+    return AlarmView(score=LESION_SCORE, rule=alarm.parameters.rule, action="review", **about)
 
 
 def _labels(model: Scored, now: Item, request: ReviewRequest) -> dict[str, bool] | None:

@@ -16,7 +16,8 @@ from slicerxai.data.volume import Volume
 from slicerxai.explain import registry
 from slicerxai.explain.contract import Check, Explanation, Figure, Flag, Overlay, Provenance, Table
 from slicerxai.explain.overview import overview
-from slicerxai.explain.report import MAX_PICTURE_BYTES, render
+from slicerxai.explain.report import render
+from slicerxai.explain.slice_tables import MAX_PICTURE_BYTES
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"' onmouseover=alert(3) x='</style></title>{{ 7*7 }}"
 VOID = {"meta", "link", "img", "br"}

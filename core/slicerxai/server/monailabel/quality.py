@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 
-from slicerxai.errors import ConflictError, UserError
+from slicerxai.errors import ConflictError, InputError, UserError
 from slicerxai.server.worker import ModelReference, without_paths
-from slicerxai.server.worklist_schemas import ClassView
+from slicerxai.server.worklist_schemas import ClassView, LesionView
 from slicerxai.server.worklist_store import Record, stamps
 
 if TYPE_CHECKING:
     from slicerxai.models.protocols import Model
     from slicerxai.monitoring.alarm_store import StoredAlarm
+    from slicerxai.monitoring.case_reading import LesionOutcome
     from slicerxai.server.worklists import Scored, Worklists
 
 logger = logging.getLogger(__name__)
@@ -105,14 +106,26 @@ def judged(model: Model, paths: Mapping[str, Path], alarm: StoredAlarm) -> dict[
     """
     from slicerxai.data.io import read_volume
     from slicerxai.models.protocols import Segmenter
-    from slicerxai.monitoring.case_reading import judged_case
+    from slicerxai.monitoring.alarm import Alarm
+    from slicerxai.monitoring.case_reading import judged_case, judged_lesions
 
     images = {channel: read_volume(path) for channel, path in paths.items()}
-    if isinstance(model, Segmenter):
-        raise NotImplementedError
-    outcomes = judged_case(model, images, alarm.alarm)
-    classes = [ClassView.model_validate(asdict(outcome)) for outcome in outcomes]
-    return {"suspicion": sum(one.suspicion for one in classes), "classes": classes}
+    if isinstance(model, Segmenter) and not isinstance(alarm.alarm, Alarm):
+        lesions = [_lesion_view(one) for one in judged_lesions(model, images, alarm.alarm)]
+        return {"suspicion": sum(one.suspicion for one in lesions), "lesions": lesions}
+    if not isinstance(model, Segmenter) and isinstance(alarm.alarm, Alarm):
+        outcomes = judged_case(model, images, alarm.alarm)
+        classes = [ClassView.model_validate(asdict(outcome)) for outcome in outcomes]
+        return {"suspicion": sum(one.suspicion for one in classes), "classes": classes}
+    msg = f"alarm {alarm.id} is not of the model's kind; fit it again with slicerxai alarm"
+    raise InputError(msg)
+
+
+def _lesion_view(one: LesionOutcome) -> LesionView:
+    lesion = one.lesion
+    about = {"lesion": lesion.number, "volume_ml": lesion.volume_ml, "probability": lesion.mean_probability}
+    judged = {"suspicion": one.suspicion, "flagged": one.flagged, "reason": one.reason}
+    return LesionView.model_validate(about | judged | {"centre": lesion.centroid})
 
 
 def _reference(worklists: Worklists, model: Scored) -> ModelReference:
