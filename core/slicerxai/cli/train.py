@@ -18,11 +18,15 @@ from slicerxai.settings import settings
 KINDS = {
     "fast": ("A small MONAI network, minutes on a CPU.", "slicerxai.models.fast_parameters:FastTrainingParameters"),
     "nnunet": ("nnU-Net v2.", "slicerxai.models.nnunet_parameters:NnunetTrainingParameters"),
+    "classifier": (
+        "A classifier of whole images, by default of the McDonald regions that hold lesions.",
+        "slicerxai.models.classifier_parameters:ClassifierTrainingParameters",
+    ),
 }
 
 
 class TrainGroup(click.Group):
-    """One subcommand for each kind of segmenter; its options are the fields of its parameter model."""
+    """One subcommand for each kind of model; its options are the fields of its parameter model."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(KINDS)
@@ -34,9 +38,15 @@ class TrainGroup(click.Group):
         module, _, name = path.partition(":")
         parameters: type[BaseModel] = getattr(import_module(module), name)
 
-        def train(cohort: Path, name: str, rater: str, resume: bool, as_json: bool, **values: Any) -> None:
+        def train(
+            cohort: Path, name: str, as_json: bool, rater: str | None = None, resume: bool = False, **values: Any
+        ) -> None:
             _train(cmd_name, parameters, cohort, name=name, rater=rater, resume=resume, as_json=as_json, values=values)
 
+        masks = [
+            click.Option(["--rater"], default="consensus", show_default=True, help="Whose masks to learn."),
+            click.Option(["--resume"], is_flag=True, help="Go on with an interrupted training of this name."),
+        ]
         return click.Command(
             cmd_name,
             callback=train,
@@ -44,8 +54,7 @@ class TrainGroup(click.Group):
             params=[
                 click.Argument(["cohort"], type=click.Path(path_type=Path)),
                 click.Option(["--name"], default=cmd_name, show_default=True, help="Name of the trained model."),
-                click.Option(["--rater"], default="consensus", show_default=True, help="Whose masks to learn."),
-                click.Option(["--resume"], is_flag=True, help="Go on with an interrupted training of this name."),
+                *(masks if cmd_name != "classifier" else []),
                 click.Option(["--json", "as_json"], is_flag=True, help="Print a JSON summary."),
                 *options(parameters),
             ],
@@ -58,7 +67,7 @@ class TrainGroup(click.Group):
 
 @click.group("train", cls=TrainGroup)
 def command() -> None:
-    """Train a segmenter on a cohort; one subcommand for each kind."""
+    """Train a model on a cohort; one subcommand for each kind."""
 
 
 def _train(
@@ -67,7 +76,7 @@ def _train(
     cohort: Path,
     *,
     name: str,
-    rater: str,
+    rater: str | None,
     resume: bool,
     as_json: bool,
     values: dict[str, Any],

@@ -9,39 +9,37 @@ from monai.networks.nets.densenet import DenseNet
 from monai.networks.nets.resnet import ResNet, ResNetBlock
 from torch import Tensor, nn
 
-from slicerxai.models.classifier_parameters import ClassifierTrainingParameters
+from slicerxai.models.classifier_parameters import ClassifierConfig
 
 NOT_IN_PLACE = ("relu", {"inplace": False})
 """In-place activations would hide the values that hooks have to see."""
 
 
-def build_network(parameters: ClassifierTrainingParameters, channels: int, labels: int) -> nn.Module:
+def build_network(config: ClassifierConfig, channels: int, labels: int) -> nn.Module:
     """A network from (B, `channels`, *spatial) to logits (B, `labels`); its weights follow torch's global seed.
 
     Every step is a module of its own, none works in place.
     """
-    dims = parameters.spatial_dims
-    if parameters.architecture == "resnet18":
+    dims = config.spatial_dims
+    if config.architecture == "resnet18":
         network: nn.Module = _resnet18(dims, channels, labels)
-        _pool_by(network, "avgpool", parameters.pooling, dims)
+        _pool_by(network, "avgpool", config.pooling, dims)
         return network
-    network = _densenet(parameters, channels, labels)
-    _pool_by(network.class_layers, "pool", parameters.pooling, dims)  # type: ignore[arg-type]
+    network = _densenet(config, channels, labels)
+    _pool_by(network.class_layers, "pool", config.pooling, dims)
     return network
 
 
-def _densenet(parameters: ClassifierTrainingParameters, channels: int, labels: int) -> DenseNet:
+def _densenet(config: ClassifierConfig, channels: int, labels: int) -> DenseNet:
     """DenseNet (Huang et al., CVPR 2017) of the wanted size; "densenet121" as published."""
     size: dict[str, Any] = {}
-    if parameters.architecture == "densenet":
+    if config.architecture == "densenet":
         size = {
-            "init_features": parameters.features,
-            "growth_rate": parameters.growth,
-            "block_config": parameters.blocks,
+            "init_features": config.features,
+            "growth_rate": config.growth,
+            "block_config": config.blocks,
         }
-    return DenseNet(
-        parameters.spatial_dims, channels, labels, act=NOT_IN_PLACE, dropout_prob=parameters.dropout, **size
-    )
+    return DenseNet(config.spatial_dims, channels, labels, act=NOT_IN_PLACE, dropout_prob=config.dropout, **size)
 
 
 class _Block(ResNetBlock):

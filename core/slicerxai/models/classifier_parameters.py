@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -43,14 +43,11 @@ def parse_target(text: str) -> Target:
     return Target((found["name"] or column).strip(), column, limit)
 
 
-class ClassifierTrainingParameters(BaseModel):
-    """The single source of the command line's options, the server's schema and the stored provenance."""
+class ClassifierConfig(BaseModel):
+    """What defines the network, its input and its labels; stored in `model.json` under "config"."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    channels: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        default=("FLAIR",), description="Modalities that the model reads, in order; the first one gives the grid."
-    )
     targets: Annotated[tuple[str, ...], Field(min_length=2)] = Field(
         default=MCDONALD_TARGETS,
         description="Labels: [NAME=]COLUMN[>NUMBER] of the cases' metadata; without a number the column holds 0 and 1.",
@@ -59,7 +56,7 @@ class ClassifierTrainingParameters(BaseModel):
         default="densenet", description="Network; 'densenet' has the size that features, growth and blocks give it."
     )
     spatial_dims: int = Field(default=3, ge=2, le=3, description="3 for volumes, 2 for single images (H, W, 1).")
-    shape: tuple[int, ...] = Field(
+    shape: tuple[Annotated[int, Field(ge=16, le=1024)], ...] = Field(
         default=(48, 60, 48),
         description="Voxels of the input: volumes are cropped or padded to it, single images are resized.",
     )
@@ -74,6 +71,40 @@ class ClassifierTrainingParameters(BaseModel):
         description="How the last feature maps become one number: 'max' lets a small finding in one place decide.",
     )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout after each layer; 'resnet18' has none.")
+
+    @field_validator("targets")
+    @classmethod
+    def _different_names(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        names = [parse_target(text).name for text in targets]
+        if len(set(names)) != len(names):
+            msg = f"two targets have one name in {', '.join(names)}; name them as NAME=COLUMN>NUMBER"
+            raise ValueError(msg)
+        return targets
+
+    @model_validator(mode="after")
+    def _as_many_edges_as_axes(self) -> Self:
+        if len(self.shape) != self.spatial_dims:
+            msg = f"shape needs {self.spatial_dims} edges for {self.spatial_dims} spatial dims, got {self.shape}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def parsed_targets(self) -> tuple[Target, ...]:
+        """The labels in order."""
+        return tuple(parse_target(text) for text in self.targets)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the labels in order."""
+        return tuple(target.name for target in self.parsed_targets)
+
+
+class ClassifierTrainingParameters(ClassifierConfig):
+    """The single source of the command line's options, the server's schema and the stored provenance."""
+
+    channels: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        default=("FLAIR",), description="Modalities that the model reads, in order; the first one gives the grid."
+    )
     epochs: int = Field(default=30, ge=1, le=10_000, description="Passes over the training cases.")
     batch: int = Field(default=8, ge=2, le=1024, description="Images in a step.")
     learning_rate: float = Field(default=2e-3, gt=0, le=1, description="Peak learning rate of AdamW.")
@@ -83,27 +114,11 @@ class ClassifierTrainingParameters(BaseModel):
     )
     augmentation: float = Field(default=1.0, ge=0, le=2, description="Strength of the augmentation: 0 none.")
     validation_share: float = Field(
-        default=0.3, gt=0, lt=1, description="Share of the subjects held out for thresholds, choice and alarm."
+        default=0.3, gt=0, lt=1, description="Share of the subjects held out to choose the epoch and the thresholds."
     )
     seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of weights, held-out subjects and augmentation.")
 
-    @field_validator("targets")
-    @classmethod
-    def _parsed(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        names = [parse_target(text).name for text in targets]
-        if len(set(names)) != len(names):
-            msg = f"two targets have one name in {', '.join(names)}; name them as NAME=COLUMN>NUMBER"
-            raise ValueError(msg)
-        return targets
-
-    @model_validator(mode="after")
-    def _shape_of_the_images(self) -> ClassifierTrainingParameters:
-        if len(self.shape) != self.spatial_dims or min(self.shape) < 16:
-            msg = f"shape needs {self.spatial_dims} edges of at least 16 voxels, got {self.shape}"
-            raise ValueError(msg)
-        return self
-
     @property
-    def parsed_targets(self) -> tuple[Target, ...]:
-        """The labels in order."""
-        return tuple(parse_target(text) for text in self.targets)
+    def config(self) -> ClassifierConfig:
+        """The part that a trained model keeps."""
+        return ClassifierConfig.model_validate(self.model_dump(include=set(ClassifierConfig.model_fields)))

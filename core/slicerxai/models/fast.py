@@ -104,20 +104,30 @@ class FastSegmenter:
 
 def prepare(images: Mapping[str, Volume], channels: tuple[str, ...], config: FastConfig) -> Prepared:
     """Images by modality to tensor (C, I, J, K) on the working grid; see `FastSegmenter.prepare`."""
-    missing = [channel for channel in channels if channel not in images]
-    if missing:
-        msg = f"the model needs {', '.join(channels)}; missing {', '.join(missing)}, got {', '.join(images) or 'none'}"
-        raise InputError(msg)
+    check_channels(images, channels)
     reference = images[channels[0]]
     check_affine(reference.affine)
     multiple = 2 ** len(config.features)
     brain = reference.with_array(foreground(reference.array, channels[0]))
     grid = working_grid(brain, config.spacing, config.margin, config.patch_size, multiple)
-    arrays = [_channel(images[channel], channel, grid) for channel in channels]
+    arrays = [channel_on(images[channel], channel, grid) for channel in channels]
     return Prepared(torch.from_numpy(np.stack(arrays)), grid.affine, reference)
 
 
-def _channel(volume: Volume, name: str, grid: WorkingGrid) -> NDArray[np.float32]:
+def check_channels(images: Mapping[str, Volume], channels: tuple[str, ...]) -> None:
+    """Raises `InputError` when an image of one of the channels is missing."""
+    missing = [channel for channel in channels if channel not in images]
+    if missing:
+        msg = f"the model needs {', '.join(channels)}; missing {', '.join(missing)}, got {', '.join(images) or 'none'}"
+        raise InputError(msg)
+
+
+def channel_on(volume: Volume, name: str, grid: WorkingGrid) -> NDArray[np.float32]:
+    """One modality on a working grid: antialiased, interpolated, normalised inside its foreground, zero outside.
+
+    Raises:
+        InputError: empty, constant or non-finite image, bad voxel size, or no overlap with the grid.
+    """
     check_affine(volume.affine)
     brain = volume.with_array(foreground(volume.array, name).astype(np.float32))
     image = antialiased(volume.with_array(volume.array.astype(np.float32)), grid)

@@ -42,7 +42,8 @@ class Prepared:
     """One case on the grid and in the units that the network sees.
 
     Attributes:
-        tensor: shape (C, I, J, K), or (C, I, J) for a model of single images; float32, CPU; normalised as in training.
+        tensor: shape (C, I, J, K), float32, CPU; normalised as in training. K is 1 for a model of single images, whose
+            network takes it without that axis.
         affine: (4, 4), index on this working grid to RAS mm. May be permuted, flipped, cropped or rescaled
             against the image's own grid.
         reference: the first channel's own image; results go back to its grid.
@@ -106,10 +107,7 @@ class Classifier(Protocol):
     device: torch.device
 
     def prepare(self, images: Mapping[str, Volume]) -> Prepared:
-        """Images by modality to the network's grid: the tensor is (C, I, J) for models of single images.
-
-        Raises `InputError` for a missing modality or an unusable image.
-        """
+        """Images by modality to the network's grid. Raises `InputError` for a missing modality or an unusable image."""
 
     def predict(self, images: Mapping[str, Volume]) -> NDArray[np.float32]:
         """Probability of each label, shape (L,), in [0, 1]."""

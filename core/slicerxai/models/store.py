@@ -83,7 +83,11 @@ class ModelStore:
             from slicerxai.models.nnunet import NnunetSegmenter
 
             return NnunetSegmenter.load(folder, device)
-        msg = f"model {name!r} is of unknown kind {kind!r}; known: fast, nnunet"
+        if kind == "classifier":
+            from slicerxai.models.classifier import ImageClassifier
+
+            return ImageClassifier.load(folder, device)
+        msg = f"model {name!r} is of unknown kind {kind!r}; known: fast, nnunet, classifier"
         raise InputError(msg)
 
     @contextmanager

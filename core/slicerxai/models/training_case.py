@@ -59,8 +59,8 @@ def held_out(cases: Sequence[Case], share: float, seed: int) -> set[str]:
     return {subjects[index] for index in order[:count]}
 
 
-def case_digests(cases: Sequence[Case], channels: Sequence[str], rater: str) -> dict[str, str]:
-    """SHA-256 over the image files of the channels and the rater's mask, by case id.
+def case_digests(cases: Sequence[Case], channels: Sequence[str], rater: str | None = None) -> dict[str, str]:
+    """SHA-256 over the image files of the channels and, where masks are learned, the rater's mask, by case id.
 
     Raises:
         InputError: a case lacks a channel or the rater, or an id repeats.
@@ -68,17 +68,18 @@ def case_digests(cases: Sequence[Case], channels: Sequence[str], rater: str) -> 
     digests: dict[str, str] = {}
     for case in cases:
         missing = [key for key in channels if key not in case.images]
-        if missing or rater not in case.masks:
+        if missing or (rater is not None and rater not in case.masks):
             msg = (
                 f"case {case.id!r} cannot be trained on: it has images {', '.join(sorted(case.images)) or 'none'} and "
-                f"masks of {', '.join(sorted(case.masks)) or 'nobody'}; needed are {', '.join(channels)} and {rater!r}"
+                f"masks of {', '.join(sorted(case.masks)) or 'nobody'}; needed are {', '.join(channels)}"
+                + ("" if rater is None else f" and {rater!r}")
             )
             raise InputError(msg)
         if case.id in digests:
             msg = f"two cases have the id {case.id!r}"
             raise InputError(msg)
         total = hashlib.sha256()
-        for path in (*(case.images[key] for key in channels), case.masks[rater]):
+        for path in (*(case.images[key] for key in channels), *(() if rater is None else (case.masks[rater],))):
             with path.open("rb") as file:
                 total.update(hashlib.file_digest(file, "sha256").digest())
         digests[case.id] = total.hexdigest()
