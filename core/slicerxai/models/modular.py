@@ -20,7 +20,7 @@ def private(network: nn.Module) -> nn.Module:
         detached = tensor.detach()
         is_parameter = isinstance(tensor, nn.Parameter)
         shared[id(tensor)] = nn.Parameter(detached, requires_grad=False) if is_parameter else detached
-    return copy.deepcopy(network, shared)  # type: ignore[arg-type]
+    return copy.deepcopy(network, shared)
 
 
 def modular(network: nn.Module) -> nn.Module:
@@ -32,10 +32,9 @@ def modular(network: nn.Module) -> nn.Module:
     """
     copied = private(network)
     for module in copied.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False
-        if getattr(module, "memory_efficient", False):
-            module.memory_efficient = False
+        for flag in ("inplace", "memory_efficient"):
+            if getattr(module, flag, False):
+                setattr(module, flag, False)
     return _with_modular_head(copied) if _is_torchvision_densenet(network) else copied
 
 
@@ -52,9 +51,7 @@ def _with_modular_head(network: nn.Module) -> nn.Module:
         ("flatten", nn.Flatten(1)),
         ("classifier", network.get_submodule("classifier")),
     ]
-    head = nn.Sequential(OrderedDict(parts))
-    head.training = network.training
-    return head.train(network.training) if network.training else head.eval()
+    return nn.Sequential(OrderedDict(parts)).train(network.training)
 
 
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:

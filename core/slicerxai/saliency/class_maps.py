@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -14,12 +12,10 @@ from slicerxai.progress import Progress, each, silent
 from slicerxai.saliency import lrp_rules
 from slicerxai.saliency.class_activation import grad_cam
 from slicerxai.saliency.class_attribution import ClassMaps, unpromised
+from slicerxai.saliency.class_method import ClassMethod
 from slicerxai.saliency.class_perturbation import perturbation
+from slicerxai.saliency.frozen import frozen_norms
 from slicerxai.saliency.lrp import last_bias, unruled
-
-ClassMethod = Literal[
-    "input_x_gradient", "lrp", "integrated_gradients", "grad_cam", "grad_cam_pp", "occlusion", "lime", "kernel_shap"
-]
 
 
 def class_maps(
@@ -57,12 +53,12 @@ def class_maps(
         raise ValueError(msg)
     if method == "lrp":
         return lrp(modular(network), x, progress)
-    if method in ("grad_cam", "grad_cam_pp"):
+    if method == "grad_cam" or method == "grad_cam_pp":  # noqa: PLR1714 – narrows the type
         return grad_cam(modular(network), x, method, progress)
     if method == "input_x_gradient":
-        return input_x_gradient(private(network), x, progress)
+        return input_x_gradient(frozen_norms(private(network)), x, progress)
     if method == "integrated_gradients":
-        return integrated_gradients(private(network), x, reference, steps, progress)
+        return integrated_gradients(frozen_norms(private(network)), x, reference, steps, progress)
     return perturbation(private(network), x, method, reference, steps, seed, progress)
 
 
@@ -84,14 +80,13 @@ def integrated_gradients(
     Sums to z(x) − z(b) up to the error of the quadrature. All labels share the forward passes of the path.
     """
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    total: Tensor | None = None
+    total = torch.zeros((), device=images.device)
     for (node, weight), inner in each(progress, list(zip(nodes.tolist(), weights.tolist(), strict=True))):
         with torch.enable_grad():
             x = torch.lerp(baseline, images, (node + 1) / 2).detach().requires_grad_()
             logits = logits_of(network, x)
             slopes = torch.stack(_backwards(logits, x, torch.ones_like(logits), inner), 1)
-        total = slopes * (weight / 2) if total is None else total.add_(slopes, alpha=weight / 2)
-    assert total is not None
+        total = total + slopes * (weight / 2)
     with torch.no_grad():
         after, before = logits_of(network, images).cpu(), logits_of(network, baseline).cpu()
     return ClassMaps(((images - baseline)[:, None] * total).cpu(), after, after - before)

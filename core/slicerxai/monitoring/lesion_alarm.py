@@ -1,0 +1,99 @@
+"""A fitted alarm over predicted lesions: which of them are likely false. Saved as JSON, bound to its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from slicerxai.errors import ConflictError, InputError
+from slicerxai.monitoring.lesion_alarm_parameters import LesionAlarmParameters
+from slicerxai.monitoring.lesion_readings import Array, Flags, LesionReadings, names
+from slicerxai.monitoring.logistic import Logistic
+
+
+@dataclass(frozen=True)
+class LesionJudgement:
+    """Of the lesions of one image.
+
+    Attributes:
+        suspicion: estimated probability that each is false, (lesions,), in (0, 1).
+        flagged: those to read again, (lesions,).
+        reasons: one sentence each: what speaks most for its being false, against the lesions of the fitting cases.
+    """
+
+    suspicion: Array
+    flagged: Flags
+    reasons: tuple[str, ...]
+
+
+class LesionAlarm(BaseModel):
+    """What was fitted on cases with a reference.
+
+    Attributes:
+        model_digest: the segmenter that it belongs to.
+        model: P(false) from the features of `lesion_readings.names(parameters.saliency)`, in that order.
+        limit: suspicion from which a lesion is flagged; None flags nothing.
+        cases: ids of the fitting cases.
+        figures: what the alarm achieves on them; names that end in `_held_out` are of patients that a fit had not seen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_digest: str
+    parameters: LesionAlarmParameters
+    model: Logistic
+    limit: float | None
+    cases: tuple[str, ...]
+    figures: dict[str, float]
+
+    def judge(self, readings: LesionReadings) -> LesionJudgement:
+        """Suspicion of every lesion of one image.
+
+        Raises:
+            ConflictError: readings with other maps than those of the fit.
+        """
+        if readings.saliency != self.parameters.saliency:
+            wanted, got = (value or "no maps" for value in (self.parameters.saliency, readings.saliency))
+            msg = f"the alarm judges lesions by {wanted}, not by {got}"
+            raise ConflictError(msg)
+        suspicion = self.model.probability(readings.features)
+        flags = np.zeros(len(suspicion), bool) if self.limit is None else suspicion >= self.limit
+        return LesionJudgement(suspicion, flags, tuple(self._reason(row) for row in readings.features))
+
+    def _reason(self, row: Array) -> str:
+        """The feature that raises the suspicion of this lesion most, beside what is usual."""
+        centre, scale = np.array(self.model.centre), np.array(self.model.scale)
+        raise_by = np.array(self.model.weights) * (row - centre) / scale
+        strongest = int(np.argmax(raise_by))
+        if raise_by[strongest] <= 0:
+            return "nothing about it is more suspicious than usual"
+        name = names(self.parameters.saliency)[strongest]
+        return f"{name} {row[strongest]:.2f}, where {centre[strongest]:.2f} ± {scale[strongest]:.2f} is usual"
+
+    def text(self) -> str:
+        """JSON."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @staticmethod
+    def parse(text: str, model_digest: str) -> LesionAlarm:
+        """Inverse of `text`.
+
+        Raises:
+            ConflictError: the alarm was fitted to another model; names both.
+            InputError: not an alarm over lesions.
+        """
+        try:
+            alarm = LesionAlarm.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            msg = f"not an alarm over lesions: {'.'.join(map(str, first['loc'])) or 'text'}: {first['msg']}"
+            raise InputError(msg) from None
+        if alarm.model_digest != model_digest:
+            msg = (
+                f"the alarm was fitted to model {alarm.model_digest[:12]}… and says nothing about model "
+                f"{model_digest[:12]}…; fit one to that model"
+            )
+            raise ConflictError(msg)
+        return alarm
