@@ -17,9 +17,12 @@ from slicerxai.data.case import Case
 from slicerxai.errors import ConflictError, InputError
 from slicerxai.models.store import ModelStore
 from slicerxai.models.training import PARAMETERS, train
+from slicerxai.monitoring.after_training import fit_after_training
+from slicerxai.monitoring.alarm_store import AlarmStore
 from slicerxai.parameters import validate_parameters
 from slicerxai.progress import Progress
 from slicerxai.server.monailabel.image_files import channel_paths
+from slicerxai.settings import settings
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +74,7 @@ class TrainOnLabels(TrainTask):
         return name, resume, validate_parameters(model, values, f"train {self.kind}")
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Train; `GET /train/` shows the log lines. Returns the new model's name, kind, digest and provenance."""
+        """Train; `GET /train/` shows the log lines. Returns the new model's name, kind, digest, provenance and alarm."""
         from slicerxai import runtime
 
         name, resume, parameters = self.parse(request)
@@ -90,12 +93,16 @@ class TrainOnLabels(TrainTask):
             resume=resume,
         )
         logger.info("model %r is ready", name)
+        model = self.store.load(name, runtime.device())
+        alarm = fit_after_training(model, cases, AlarmStore(settings().alarms), rater=RATER, progress=_logged())
+        logger.info(alarm.message)
         return {
             "name": info.name,
             "kind": info.kind,
             "digest": info.digest,
             "provenance": dict(info.provenance),
             "images": [case.id for case in cases],
+            "alarm": {"id": alarm.id, "message": alarm.message},
         }
 
 
