@@ -21,6 +21,8 @@ LESIONS = "lesions"
 GRAPH = "graph"
 """Name of the figure of the distances between the maps."""
 PREFIX = "saliency_"
+LONGEST = 80
+"""Of a map's name: the prefix, and as many characters of the class's."""
 
 
 @dataclass(frozen=True)
@@ -108,18 +110,14 @@ def labels_of(document: Mapping[str, Any]) -> list[str]:
 
 
 def named(labels: list[str], maps: list[str]) -> dict[str, str]:
-    """The name of each class's map: the class's own without blanks and signs, after its number if need be."""
-    plain = {_plain(name[len(PREFIX) :] if name.startswith(PREFIX) else name): name for name in maps}
+    """The name of each class's map: the class's own with the characters that names may have, numbered if need be."""
     found = {}
     for number, label in enumerate(labels, 1):
-        name = plain.get(_plain(label)) or plain.get(f"{number}{_plain(label)}")
-        if name is not None:
-            found[label] = name
+        plain = re.sub(r"[^A-Za-z0-9_-]", "_", label)[:LONGEST]
+        names = [name for name in (f"{PREFIX}{plain}", f"{PREFIX}{number}_{plain}") if name in maps]
+        if names:
+            found[label] = names[0]
     return found
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "", text).lower()
 
 
 def _map(result: Result, name: str) -> Map:

@@ -74,14 +74,16 @@ class ScoringSection:
     @property
     def reason(self) -> str:
         """Why there is no worklist; empty when there is."""
+        return self._server_reason or ("Reading the worklist …" if self._feed.fetching else "")
+
+    @property
+    def _server_reason(self) -> str:
         server = self._server
         if server is None:
             return NOT_CONNECTED
         if server.quality is None:
             return NO_METHOD
-        if not server.catalogue.models:
-            return NO_MODEL
-        return "Reading the worklist …" if self._feed.fetching else ""
+        return "" if server.catalogue.models else NO_MODEL
 
     def fill(self, server: ReviewServer | None) -> None:
         """Offer the models of the server; an earlier choice stays where it is still offered."""
@@ -113,7 +115,7 @@ class ScoringSection:
         if not reason and worklist is None:
             reason = self._feed.failure or "There is no worklist."
         scoring = worklist is not None and worklist.scoring
-        enable(self.ui.modelCombo, self.reason, "The model whose predictions are read again.")
+        enable(self.ui.modelCombo, self._server_reason, "The model whose predictions are read again.")
         without = "Fit an alarm first; see above." if worklist is not None and worklist.alarm is None else ""
         nothing = "The server has no image." if worklist is not None and not worklist.items else ""
         score = reason or (SCORING if scoring or self._asking else without or nothing)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import slicer
-from review_server import CLASSIFIER, IMAGES, WITHOUT_ALARM
+from review_server import IMAGES, WITHOUT_ALARM
 from server_fixtures import send, stand_in
 
 from slicerxai.models.store import ModelStore
@@ -67,32 +67,6 @@ def test_scoring_is_stopped_and_found_running(user: Any, review_server: Any) -> 
         shutil.rmtree(home / "models" / "second")
 
 
-def test_server_goes_down_and_what_was_entered_stays(scored: Any, review_server: Any) -> None:
-    user = scored
-    user.opens_image("p01")
-    user.click(user.ui.correctButton)
-    user.checks_class("left")
-    labels = user.panel.item.classes.labels
-    user.type(user.ui.commentEdit, "small lesion on the left")
-    review_server.stop()
-    user.click(user.ui.saveButton)
-    user.waits_for("Not written: p01:")
-    assert "What you entered is kept." in user.sees()
-    assert "Nothing listens at" in user.sees()
-    assert not user.ui.saveButton.enabled
-    assert user.panel.item.classes.labels == labels
-    assert user.ui.commentEdit.text == "small lesion on the left"
-    review_server.start()
-    user.click(user.ui.connectButton)
-    user.waits(lambda: user.ui.saveButton.enabled)
-    user.click(user.ui.saveButton)
-    user.waits_for("Written: p01 is corrected.")
-    review = next(item for item in worklist(review_server)["items"] if item["image"] == "p01")["review"]
-    assert review["labels"] == labels
-    assert review["comment"] == "small lesion on the left"
-    review_server.request("DELETE", f"/explain/worklist/p01?model={CLASSIFIER}").raise_for_status()
-
-
 def test_model_replaced_meanwhile(user: Any, review_server: Any) -> None:
     models = ModelStore(review_server.home / "models")
     store_classifier(models, "passing", seed=3)
@@ -107,16 +81,9 @@ def test_model_replaced_meanwhile(user: Any, review_server: Any) -> None:
         assert "Press “Refresh” and score the images again" in user.sees()
         user.click(user.ui.refreshButton)
         user.waits(lambda: "of another model" in user.ui.saveButton.toolTip)
-        image = user.panel.logic.shown.image
-        user.opens_image("p02")
-        assert user.panel.logic.shown.image is image  # the image is the same, only its maps are new
-        assert user.ui.saveButton.enabled
+        assert not user.ui.saveButton.enabled
     finally:
         shutil.rmtree(models.folder("passing"))
-
-
-def worklist(server: Any) -> Any:
-    return server.request("GET", f"/explain/worklist?model={CLASSIFIER}").json()
 
 
 def test_opening_is_stopped(scored: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from review_server import IMAGES
 from slicer_double.scripted import load_module
 
 from slicerxai.data.io import read_volume
+from slicerxai.server.worklist_store import FOLDER
 
 MODULE = Path(__file__).parents[3] / "SlicerXAIExtension" / "XAIReview" / "XAIReview.py"
 
@@ -35,6 +37,7 @@ def reviews(server: Any) -> dict[str, Any]:
 
 
 def test_scoring_fills_the_worklist(user: Any, review_server: Any) -> None:
+    shutil.rmtree(review_server.studies / FOLDER, ignore_errors=True)  # what other tests have scored
     user.connects(review_server.url)
     text = user.sees()
     assert "Alarm: how distinct the maps of the classes are; asks for a second reading. Fitted on 40 cases." in text
@@ -168,20 +171,36 @@ def test_decisions_survive_server_and_panel(scored: Any, review_server: Any) -> 
     assert "Undo" in user.ui.acceptButton.toolTip
     user.waits(lambda: user.rows() == [order[3], *order[:3]])  # decided ones go to the end, in their order
     assert user.rows(3) == ["open", "accepted", "corrected", "marked wrong"]
-    user.close_module()
+    user.opens_image(order[3])
+    user.click(user.ui.correctButton)
+    user.checks_class("left")
+    labels = user.panel.item.classes.labels
+    user.type(user.ui.commentEdit, "small lesion on the left")
     review_server.stop()
+    user.click(user.ui.saveButton)
+    user.waits_for(f"Not written: {order[3]}:")
+    assert "Nothing listens at" in user.sees()
+    assert "What you entered is kept." in user.sees()
+    assert not user.ui.saveButton.enabled
+    user.close_module()
     review_server.start()
     user.module = load_module(MODULE)
     user.module.enter()
-    assert user.panel.logic.shown.image_id == order[2]  # it is in the scene
+    assert user.panel.logic.shown.image_id == order[3]  # it is in the scene, with what was entered
     user.connects(review_server.url)
     assert user.rows(3) == ["open", "accepted", "corrected", "marked wrong"]
     assert not user.ui.moveOnCheck.checked
+    assert user.panel.item.classes.labels == labels
+    user.click(user.ui.saveButton)
+    user.waits_for(f"Written: {order[3]} is corrected.")
+    review = reviews(review_server)[order[3]]
+    assert (review["labels"], review["comment"]) == (labels, "small lesion on the left")
+    user.opens_image(order[2])
     assert "Marked wrong on 20" in user.sees()
     user.click(user.ui.undoButton)
     user.waits_for("was taken back")
     assert reviews(review_server)[order[2]] is None
-    user.waits(lambda: user.rows(3).count("open") == 2)
+    user.waits(lambda: user.rows(3).count("open") == 1)
     user.opens_image(order[1])
     assert "Corrected on 20" in user.sees()
     box = user.ui.classTable.item(2, 1)
