@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from slicerxai.cli.progress import progress_bar
 from slicerxai.cli.scans import images_by_modality
-from slicerxai.errors import InputError
 from slicerxai.settings import settings
+
+if TYPE_CHECKING:
+    from slicerxai.data.volume import Volume
+    from slicerxai.models.protocols import Classifier
 
 
 @click.command("infer")
@@ -20,7 +25,10 @@ from slicerxai.settings import settings
 @click.option("--model", help="Name of a trained model; not needed when there is just one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result's numbers as JSON.")
 def command(images: tuple[str, ...], out: Path, model: str | None, as_json: bool) -> None:
-    """Segment one scan: writes lesions.nii.gz, probability.nii.gz and lesions.json into OUT."""
+    """Apply a model to one scan.
+
+    A segmenter writes lesions.nii.gz, probability.nii.gz and lesions.json into OUT, a classifier labels.json.
+    """
     from slicerxai import runtime
     from slicerxai.data.files import replaced_text
     from slicerxai.data.io import read_volume, write_volume
@@ -36,8 +44,8 @@ def command(images: tuple[str, ...], out: Path, model: str | None, as_json: bool
 
     loaded = store.load(name, runtime.device())
     if not isinstance(loaded, Segmenter):
-        msg = f"model {name!r} classifies whole images; infer needs a segmenter"
-        raise InputError(msg)
+        _classify(loaded, volumes, out, as_json=as_json)
+        return
     with progress_bar("infer") as progress:
         result = loaded.predict(volumes, progress)
     lesions = find_lesions(result.labelmap, result.probability)
@@ -55,3 +63,24 @@ def command(images: tuple[str, ...], out: Path, model: str | None, as_json: bool
         click.echo(json.dumps(summary))
     else:
         click.echo(f"{len(lesions)} lesions, {summary['volume_ml']:.2f} ml; written to {out}")
+
+
+def _classify(model: Classifier, volumes: Mapping[str, Volume], out: Path, *, as_json: bool) -> None:
+    from slicerxai.data.files import replaced_text
+
+    probabilities = model.predict(volumes)
+    labels = [
+        {"label": label, "probability": float(p), "threshold": threshold, "present": bool(p >= threshold)}
+        for label, p, threshold in zip(model.info.labels, probabilities, model.thresholds, strict=True)
+    ]
+    summary = {"model": model.info.name, "model_digest": model.info.digest, "labels": labels}
+    out.mkdir(parents=True, exist_ok=True)
+    replaced_text(out / "labels.json", json.dumps(summary, indent=2) + "\n")
+    if as_json:
+        click.echo(json.dumps(summary))
+        return
+    width = max(len(label) for label in model.info.labels)
+    for row in labels:
+        verdict = "present" if row["present"] else "absent"
+        click.echo(f"{row['label']:{width}}  {row['probability']:.3f}  {verdict} (from {row['threshold']:.3f})")
+    click.echo(f"written to {out}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import BaseModel
@@ -14,6 +15,11 @@ from slicerxai.cli.options import given, options
 from slicerxai.cli.progress import progress_bar
 from slicerxai.parameters import validate_parameters
 from slicerxai.settings import settings
+
+if TYPE_CHECKING:
+    from slicerxai.data.case import Case
+    from slicerxai.models.store import ModelStore
+    from slicerxai.monitoring.after_training import AfterTraining
 
 KINDS = {
     "fast": ("A small MONAI network, minutes on a CPU.", "slicerxai.models.fast_parameters:FastTrainingParameters"),
@@ -90,17 +96,38 @@ def _train(
     runtime.configure()
     from slicerxai.models.training import train
 
+    store = ModelStore(settings().models)
     with progress_bar(f"train {kind}") as progress:
         info = train(
             kind,
             cases,
             rater=rater,
             parameters=parameters,
-            store=ModelStore(settings().models),
+            store=store,
             name=name,
             device=runtime.device(),
             progress=progress,
             resume=resume,
         )
-    summary = {"name": info.name, "kind": info.kind, "digest": info.digest, "folder": str(settings().models / name)}
-    click.echo(json.dumps(summary) if as_json else f"model {name!r} written to {settings().models / name}")
+    folder = settings().models / name
+    summary: dict[str, Any] = {"name": info.name, "kind": info.kind, "digest": info.digest, "folder": str(folder)}
+    lines = [f"model {name!r} written to {folder}"]
+    if kind == "classifier":
+        auc: Any = info.provenance["validation_auc"]
+        alarm = _alarm(store, name, cases)
+        summary |= {"validation_auc": auc, "alarm": alarm.id, "alarm_message": alarm.message}
+        lines += [f"  {label}: AUC {value:.3f} on the cases left aside" for label, value in auc.items()]
+        lines.append(f"  {alarm.message}")
+    click.echo(json.dumps(summary) if as_json else "\n".join(lines))
+
+
+def _alarm(store: ModelStore, name: str, cases: Sequence[Case]) -> AfterTraining:
+    """An alarm of the new model, fitted on the cases that its training left aside."""
+    from slicerxai import runtime
+    from slicerxai.monitoring.after_training import fit_after_training
+    from slicerxai.monitoring.alarm_store import AlarmStore
+
+    with progress_bar("alarm") as progress:
+        return fit_after_training(
+            store.load(name, runtime.device()), cases, AlarmStore(settings().alarms), progress=progress
+        )

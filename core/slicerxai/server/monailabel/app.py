@@ -18,13 +18,14 @@ from monailabel.tasks.activelearning.random import Random
 from slicerxai import __version__
 from slicerxai.errors import InputError, NotFoundError
 from slicerxai.models.store import ModelStore, digest
-from slicerxai.models.training import PARAMETERS
+from slicerxai.models.training import SEGMENTERS
 from slicerxai.monitoring.alarm_store import AlarmStore
 from slicerxai.server.monailabel.batch import BatchInfer
 from slicerxai.server.monailabel.datastore import harden
 from slicerxai.server.monailabel.image_files import channel_paths
 from slicerxai.server.monailabel.models import StoredModels, StoredModelTask, classifiers
 from slicerxai.server.monailabel.quality import Quality
+from slicerxai.server.monailabel.review_training import TrainOnReviews
 from slicerxai.server.monailabel.sampling import UncertaintyFirst
 from slicerxai.server.monailabel.scoring import Agreement
 from slicerxai.server.monailabel.suspicion import SuspicionFirst
@@ -66,7 +67,8 @@ class SlicerXAIApp(MONAILabelApp):
         return StoredModels(self.store)
 
     def init_trainers(self) -> dict[str, TrainTask]:
-        return {kind: TrainOnLabels(kind, self.store) for kind in PARAMETERS}
+        tasks: dict[str, TrainTask] = {kind: TrainOnLabels(kind, self.store) for kind in SEGMENTERS}
+        return tasks | {"classifier": TrainOnReviews(self.store, self.worklists)}
 
     def init_strategies(self) -> dict[str, Strategy]:
         return {

@@ -21,7 +21,7 @@ from slicerxai.server.monailabel.image_files import image_path
 from slicerxai.server.monailabel.json_input import json_object
 from slicerxai.server.monailabel.models import classifiers, result_suffix
 from slicerxai.server.monailabel.quality import required_alarm
-from slicerxai.server.monailabel.training import TrainOnLabels, labelled_cases
+from slicerxai.server.monailabel.training import TrainOnLabels
 from slicerxai.server.monailabel.uploads import SUFFIXES, check_file_name, check_label, read_upload
 
 _ID = re.compile(r"[^\W_](?:[\w .()+-]{0,126}[\w()+-])?")
@@ -88,7 +88,7 @@ def batch(arguments: Arguments) -> None:
 
 
 def train(arguments: Arguments) -> None:
-    """`/train/{model}`: a kind of segmenter, its parameters, and labels to learn from."""
+    """`/train/{model}`: a kind of model, its parameters, and labels or reviews to learn from."""
     app = _app()
     task = app._trainers.get(arguments["model"])
     if not isinstance(task, TrainOnLabels):
@@ -101,7 +101,7 @@ def train(arguments: Arguments) -> None:
     _refuse_keys(params, (*RESERVED_PARAMS, "local_rank"), "params")
     _check_texts(params, ("gpus", "device", "client_id"))
     _, _, parameters = task.parse(params)
-    labelled_cases(app.datastore(), parameters.channels)
+    task.cases(app.datastore(), parameters)
 
 
 def score(arguments: Arguments) -> None:

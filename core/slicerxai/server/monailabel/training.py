@@ -36,10 +36,18 @@ IGNORED_KEYS = ("model", "gpus", "device", "local_rank", "client_id")
 class TrainOnLabels(TrainTask):
     """Trains one kind of segmenter; runs in the process that MONAI Label starts for it, which cancelling kills."""
 
-    def __init__(self, kind: str, store: ModelStore) -> None:
-        super().__init__(f"Train a {kind!r} model on the submitted labels; a checkpoint lets it be resumed")
+    rater: str | None = RATER
+
+    def __init__(self, kind: str, store: ModelStore, description: str | None = None) -> None:
+        super().__init__(
+            description or f"Train a {kind!r} model on the submitted labels; a checkpoint lets it be resumed"
+        )
         self.kind = kind
         self.store = store
+
+    def cases(self, datastore: Datastore, parameters: Any) -> tuple[list[Case], Any]:
+        """What to learn from, and the parameters to learn it with. Raises `ConflictError` when there is nothing."""
+        return labelled_cases(datastore, parameters.channels), parameters
 
     def config(self) -> dict[str, Any]:
         """Defaults in forms that MONAI Label's clients can edit: choices as lists, tuples as text with commas."""
@@ -74,17 +82,17 @@ class TrainOnLabels(TrainTask):
         return name, resume, validate_parameters(model, values, f"train {self.kind}")
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Train; `GET /train/` shows the log lines. Returns the new model's name, kind, digest, provenance and alarm."""
+        """Train; `GET /train/` shows the log lines. Returns name, kind, digest, provenance and alarm."""
         from slicerxai import runtime
 
         name, resume, parameters = self.parse(request)
-        cases = labelled_cases(datastore, parameters.channels)
+        cases, parameters = self.cases(datastore, parameters)
         runtime.configure()
-        logger.info("training %r (%s) on %d submitted labels", name, self.kind, len(cases))
+        logger.info("training %r (%s) on %d labelled images", name, self.kind, len(cases))
         info = train(
             self.kind,
             cases,
-            rater=RATER,
+            rater=self.rater,
             parameters=parameters,
             store=self.store,
             name=name,
