@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,24 +24,25 @@ METHODS: Final = ("ixg", "lrp", "entropy", "tta")
 DRAWS: Final = 30
 BUDGET: Final = 0.1
 FOLDS: Final = 5
+PUBLISHED: Final[dict[str, object]] = {"folds": 0, "pooling": "sum", "margin": False}
 VARIANTS: Final[dict[str, dict[str, object]]] = {
-    "": {"folds": 0},
-    "_cv": {},
-    "_nearest": {"folds": 0, "pooling": "nearest"},
-    "_nearest_cv": {"pooling": "nearest"},
-    "_steps": {"rule": "steps"},
-    "_classifier": {"rule": "classifier"},
-    "_classifier_margin": {"rule": "classifier", "margin": True},
+    "": {},
+    "_cv": {"folds": FOLDS},
+    "_nearest": {"pooling": "nearest"},
+    "_nearest_cv": {"pooling": "nearest", "folds": FOLDS},
+    "_steps": {"rule": "steps", "folds": FOLDS},
+    "_classifier": {"rule": "classifier", "folds": FOLDS},
+    "_classifier_margin": {"rule": "classifier", "margin": True, "folds": FOLDS},
 }
 """Ways to flag and swap; the first is the published one."""
 OF_MAPS_ALONE: Final = ("_nearest", "_nearest_cv", "_classifier", "_classifier_margin")
 REVIEWS: Final[dict[str, dict[str, object]]] = {
-    "": {"folds": 0},
-    "_margin": {"folds": 0, "margin": True},
-    "_nearest": {"folds": 0, "pooling": "nearest"},
-    "_nearest_margin": {"folds": 0, "pooling": "nearest", "margin": True},
-    "_classifier": {"rule": "classifier"},
-    "_classifier_margin": {"rule": "classifier", "margin": True},
+    "": {},
+    "_margin": {"margin": True},
+    "_nearest": {"pooling": "nearest"},
+    "_nearest_margin": {"pooling": "nearest", "margin": True},
+    "_classifier": {"rule": "classifier", "folds": FOLDS},
+    "_classifier_margin": {"rule": "classifier", "margin": True, "folds": FOLDS},
 }
 """Ways to rank predictions for review."""
 
@@ -113,11 +114,12 @@ def analyse(labels: tuple[str, ...], validation: Part, test: Part, seed: int) ->
 
 def _alarm(labels: tuple[str, ...], validation: Part, method: str, options: dict[str, object]) -> Alarm:
     readings = validation.readings(method)
-    chosen = {"score": readings.score, "budget": BUDGET} | options
+    chosen = PUBLISHED | {"score": readings.score, "budget": BUDGET} | options
     if readings.saliency:
         chosen["saliency"] = readings.saliency
     groups = validation.groups.tolist()
-    parameters = AlarmParameters.model_validate({"folds": min(FOLDS, len(set(groups)))} | chosen)
+    chosen["folds"] = min(cast(int, chosen["folds"]), len(set(groups)))
+    parameters = AlarmParameters.model_validate(chosen)
     cases = [str(n) for n in range(len(groups))]
     return fit_alarm(readings, validation.truth, labels, "", parameters, cases=cases, groups=groups)
 

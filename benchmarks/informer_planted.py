@@ -99,7 +99,7 @@ def _of_seed(seed: int, device: torch.device) -> dict[str, Any]:
         assert found.distances is not None
         row[f"auroc_{name}"] = error_auroc(-nearest_distance(found.distances), planted)
         row[f"auroc_{name}_sum"] = error_auroc(-found.measure, planted)
-        parameters = AlarmParameters(saliency=method, pooling="nearest", action="review", budget=BUDGET)
+        parameters = AlarmParameters(saliency=method, action="review", budget=BUDGET)
         reference = observe(network, tuning.pixels, fit.thresholds, device, saliency=method, batch=BATCH)
         alarm = fit_alarm(reference, tuning.truth, LABELS, "", parameters, cases=[str(n) for n in range(TEST)])
         flags = alarm.judge(found).flagged

@@ -51,13 +51,13 @@ LIMIT: Final = 300
 FLAT: Final[dict[str, Any]] = {
     "spatial_dims": 2,
     "features": 16,
-    "growth": 12,
+    "growth": 8,
     "blocks": (3, 3, 3),
     "batch": 16,
 }
 SMALL: Final[dict[str, dict[str, Any]]] = {
-    "xray": FLAT | {"shape": (64, 64), "growth": 8, "pooling": "max", "epochs": 15},
-    "dermoscopy": FLAT | {"shape": (80, 80), "pooling": "average", "epochs": 12},
+    "xray": FLAT | {"shape": (64, 64), "pooling": "max", "epochs": 15},
+    "dermoscopy": FLAT | {"shape": (64, 64), "pooling": "average", "epochs": 12},
     "phantom": {"epochs": 20},
 }
 PUBLISHED: Final[dict[str, Any]] = {

@@ -27,9 +27,9 @@ class AlarmParameters(BaseModel):
     )
     saliency: ClassMethod = Field(default="lrp", description="How the maps of the classes are computed.")
     pooling: Pooling = Field(
-        default="sum",
-        description="What is made of a class's distances from the others: sum, as published, or nearest: the smallest, "
-        "which a class that resembles a single other one is not diluted in.",
+        default="nearest",
+        description="What is made of a class's distances from the others: nearest, the smallest, or sum, as "
+        "published, in which likeness to a single other class is diluted.",
     )
     rule: Rule = Field(
         default="threshold",
@@ -45,9 +45,9 @@ class AlarmParameters(BaseModel):
         default=0.1, gt=0, lt=1, description="Share of all predictions that may be flagged for review."
     )
     margin: bool = Field(
-        default=False,
-        description="Let the probability's place against its threshold take part where the chance of an error is "
-        "estimated, beside the measure.",
+        default=True,
+        description="Let the predicted value and the probability's distance from its threshold take part where the "
+        "chance of an error is estimated, beside the measure.",
     )
     folds: int = Field(
         default=5,

@@ -48,10 +48,10 @@ def fitted(parameters, seed=0, **options):
     [
         ({}, "distinctiveness"),
         ({"folds": 0}, "distinctiveness"),
-        ({"pooling": "nearest"}, "distinctiveness"),
+        ({"pooling": "sum", "margin": False}, "distinctiveness"),
         ({"rule": "steps"}, "distinctiveness"),
         ({"rule": "classifier"}, "distinctiveness"),
-        ({"rule": "classifier", "margin": True}, "distinctiveness"),
+        ({"rule": "classifier", "margin": False}, "distinctiveness"),
         ({"score": "entropy"}, "entropy"),
         ({"score": "tta", "rule": "steps", "margin": True}, "tta"),
     ],
@@ -204,7 +204,7 @@ def test_readings_that_do_not_belong_together(change):
 
 def test_reasons_name_the_pair_and_the_limit():
     found, _ = readings(0)
-    alarm = fitted(AlarmParameters(folds=0))
+    alarm = fitted(AlarmParameters(folds=0, pooling="sum"))
     row = 3
     text = reasons(LABELS, found, alarm.judge(found), alarm, row)
     assert list(text) == list(LABELS)
