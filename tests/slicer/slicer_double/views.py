@@ -302,6 +302,10 @@ class LayoutManager:
 
     def _arrange(self, *_arguments: Any) -> None:
         """Make the views of a described layout where they are missing, as qMRMLLayoutManager does."""
+        with watchdog().excused():
+            self._make_views()
+
+    def _make_views(self) -> None:
         root, shown = self._description(), {name for row in self.grid() for name in row}
         for view in root.iter("view") if root is not None else ():
             name = view.get("singletontag", "")
