@@ -98,7 +98,7 @@ def lrp(network: nn.Module, images: Tensor, progress: Progress = silent) -> Clas
     Args:
         network: a private copy; hooks are put on it.
     """
-    trace = lrp_rules.Trace()
+    trace = lrp_rules.Trace(several=True)
     with unruled(network) as executed, torch.enable_grad(), lrp_rules.composite(trace).context(network):
         x = images.detach().requires_grad_()
         trace.start(x)

@@ -23,11 +23,12 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from zennit.composites import LayerMapComposite
-from zennit.core import BasicHook, Hook, ParamMod
-from zennit.rules import ClampMod, Epsilon, Flat, Pass
+from zennit.core import BasicHook, Hook
+from zennit.rules import Epsilon, Flat, Pass
 from zennit.types import Activation, AvgPool, Convolution, Linear
 
 from slicerxai.errors import InputError
+from slicerxai.saliency.plus_rule import EPSILON, PlusRule
 
 NAME = "epsilon-plus-flat, normalisation passes"
 NORMALISATION = (
@@ -35,13 +36,17 @@ NORMALISATION = (
     nn.GroupNorm,
     nn.LayerNorm,
 )
-EPSILON = 1e-6
 
 
 class Trace:
-    """The linear layers of one forward pass in the order in which they ran."""
+    """The linear layers of one forward pass in the order in which they ran.
 
-    def __init__(self) -> None:
+    Args:
+        several: relevance will run back over the pass several times; layers then keep what does not depend on it.
+    """
+
+    def __init__(self, several: bool = False) -> None:
+        self.several = several
         self.order: list[nn.Module] = []
         self.image: Tensor | None = None
         self.reads_image: set[nn.Module] = set()
@@ -64,43 +69,13 @@ class Trace:
             self.reads_image.add(module)
         self.order.append(module)
 
-    def rule(self, module: nn.Module) -> BasicHook:
+    def rule(self, module: nn.Module) -> Hook:
         """The rule of a layer, known only once the whole pass has run."""
         if module is self.order[-1] or isinstance(module, nn.Linear):
             return Epsilon(epsilon=EPSILON)
         if module in self.reads_image:
             return Flat(stabilizer=EPSILON)
-        return plus_rule()
-
-
-def plus_rule() -> BasicHook:
-    """z⁺, and where a unit has no positive contribution a share by magnitude, so that no relevance is lost.
-
-    R_i = Σ_k (w_ki x_i)⁺ / Σ_j (w_kj x_j)⁺ R_k, and |w_ki| (|x_i| + ε) / Σ_j |w_kj| (|x_j| + ε) R_k for such units k.
-    """
-
-    def divide(relevance: Tensor, outputs: list[Tensor]) -> list[Tensor]:
-        positive, magnitude = outputs[0] + outputs[1], outputs[2]
-        usual = positive > EPSILON * magnitude
-        one = torch.ones((), device=positive.device)
-        shared = torch.where(usual, relevance / positive.where(usual, one), 0)
-        rest = torch.where(usual | (magnitude == 0), 0, relevance / magnitude.where(magnitude > 0, one))
-        return [shared, shared, rest]
-
-    def modifier(change: Callable[[Tensor], Tensor]) -> ParamMod:
-        return ParamMod(lambda parameter, _name: change(parameter), zero_params=["bias"])
-
-    return BasicHook(
-        input_modifiers=[lambda x: x.clamp(min=0), lambda x: x.clamp(max=0), lambda x: x.abs() + EPSILON],
-        param_modifiers=[
-            ClampMod(min=0.0, zero_params=["bias"]),
-            ClampMod(max=0.0, zero_params=["bias"]),
-            modifier(torch.abs),
-        ],
-        output_modifiers=[lambda z: z] * 3,
-        gradient_mapper=divide,
-        reducer=lambda inputs, gradients: sum(x * g for x, g in zip(inputs, gradients, strict=True)),
-    )
+        return PlusRule(self.several)
 
 
 def magnitude_rule() -> BasicHook:
@@ -118,21 +93,24 @@ class PositionRule(Hook):
     def __init__(self, trace: Trace) -> None:
         super().__init__()
         self.trace = trace
+        self.rule: Hook | None = None
 
     def copy(self) -> PositionRule:
         return PositionRule(self.trace)
 
     def pre_forward(self, module: nn.Module, input: Any) -> Any:
         self.trace.enter(module, input[0])
+        self.rule = None
         return super().pre_forward(module, input)
 
     def forward(self, module: nn.Module, input: Any, output: Any) -> None:
         self.stored_tensors["input"] = input
 
     def backward(self, module: nn.Module, grad_input: Any, grad_output: Any) -> Any:
-        rule = self.trace.rule(module)
-        rule.stored_tensors = self.stored_tensors
-        return rule.backward(module, grad_input, grad_output)
+        if self.rule is None or not self.trace.several:
+            self.rule = self.trace.rule(module)
+        self.rule.stored_tensors = self.stored_tensors
+        return self.rule.backward(module, grad_input, grad_output)
 
 
 def composite(trace: Trace) -> LayerMapComposite:

@@ -30,7 +30,7 @@ def region_maps(
     Yields:
         (C, *window), float32, CPU.
     """
-    trace = lrp_rules.Trace()
+    trace = lrp_rules.Trace(several=len(weights) > 1)
     copied = private(network) if method == "lrp" else frozen_norms(private(network))
     hooks = lrp_rules.composite(trace).context(copied) if method == "lrp" else torch.enable_grad()
     with torch.enable_grad(), hooks:
