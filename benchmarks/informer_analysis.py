@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
@@ -174,17 +174,24 @@ def _why(test: Part, predictions: dict[str, Flags], method: str) -> dict[str, fl
 
     def correlation(other: Array) -> float:
         values = [spearmanr(readings.measure[:, c], other[:, c]).statistic for c in labels]
-        return float(np.nanmean(values))
+        return mean_of(values)
 
     found = {
         "probability": correlation(test.probabilities),
         "entropy": correlation(entropy),
-        "errors": float(np.nanmean([evaluation.error_auroc(readings.suspicious[:, c], wrong[:, c]) for c in labels])),
+        "errors": mean_of([evaluation.error_auroc(readings.suspicious[:, c], wrong[:, c]) for c in labels]),
     }
     if flags.any():
         found["present"] = float(predictions["none"][flags].mean())
         found["retuned"] = float(retuned[flags].mean())
     return found
+
+
+def mean_of(values: ArrayLike) -> float:
+    """Mean of the values that are numbers; NaN without any."""
+    array = np.asarray(values, np.float64)
+    array = array[np.isfinite(array)]
+    return float(array.mean()) if len(array) else float("nan")
 
 
 def _auc(test: Part) -> Array:

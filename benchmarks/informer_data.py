@@ -201,11 +201,16 @@ def split(data: Source, seed: int) -> Split:
         ends = np.cumsum(count[order]) - count[order] / 2
         part = np.empty(len(count), int)
         part[order] = np.searchsorted(np.array(SHARES) * len(place), ends)
+        if len(np.unique(part)) < 3:
+            continue
         least = np.minimum(_least(data.truth, part[place]), LEAST)
         means = np.stack([data.truth[part[place] == p].mean(0) for p in range(3)])
         uneven = float((np.ptp(means, axis=0) / (data.truth.mean(0) + 0.02)).mean())
         needed = float(np.sort(least)[::-1][min(LEAST_LABELS, len(least)) - 1])
         found.append(((-needed, -float((least == LEAST).sum()), uneven), part[place], least))
+    if not found:
+        msg = f"{len(count)} patients cannot be split into training, validation and test"
+        raise InputError(msg)
     _, part_of, least = min(found, key=lambda item: item[0])
     limit = next((n for n in range(LEAST, 0, -1) if (least >= n).sum() >= min(LEAST_LABELS, len(least))), 0)
     kept = tuple(np.flatnonzero(least >= limit).tolist()) if limit else ()

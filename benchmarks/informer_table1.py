@@ -38,7 +38,7 @@ import numpy as np
 from scipy.stats import ttest_rel
 from torch import Tensor
 
-from benchmarks.informer_analysis import METHODS, Outcome, analyse, shifted
+from benchmarks.informer_analysis import METHODS, Outcome, analyse, mean_of, shifted
 from benchmarks.informer_data import Source, source
 from benchmarks.informer_readings import of_seed
 from slicerxai import runtime
@@ -46,7 +46,7 @@ from slicerxai.errors import InputError
 from slicerxai.models.classifier_parameters import ClassifierTrainingParameters
 from slicerxai.monitoring import evaluation
 
-SEEDS: Final = {"xray": range(10), "dermoscopy": range(5), "phantom": range(5)}
+SEEDS, QUICK_SEEDS = range(5), range(1)
 LIMIT: Final = 300
 FLAT: Final[dict[str, Any]] = {
     "spatial_dims": 2,
@@ -78,7 +78,7 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
         raise InputError(msg)
     runtime.configure()
     found, parameters = source(data), _parameters(data, quick)
-    seeds = SEEDS[found.form][:2] if quick else SEEDS[found.form]
+    seeds = QUICK_SEEDS if quick else SEEDS
 
     @cache
     def images() -> Tensor:
@@ -132,8 +132,8 @@ def _rows(setting: str, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
             row["p"] = float(np.median([a.p for a in against]))
             row["better, worse"] = f"{sum(a.low > 0 for a in against)}, {sum(a.high < 0 for a in against)}"
         row["flagged"] = float(np.mean([one.flagged.get(method, 0.0) for one in outcomes]))
-        row["sensitivity"] = float(np.mean([np.nanmean(one.sensitivity[method]) for one in outcomes]))
-        row["specificity"] = float(np.mean([np.nanmean(one.specificity[method]) for one in outcomes]))
+        row["sensitivity"] = mean_of([mean_of(one.sensitivity[method]) for one in outcomes])
+        row["specificity"] = mean_of([mean_of(one.specificity[method]) for one in outcomes])
         for label in dict.fromkeys(name for one in outcomes for name in one.labels):
             values = [one.f1[method][one.labels.index(label)] for one in outcomes if label in one.labels]
             row[label] = float(np.mean(values))
@@ -142,7 +142,7 @@ def _rows(setting: str, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         found = [one.reviews[method] for one in outcomes]
         row = {"setting": f"{setting}, review", "method": method, "n": len(outcomes)}
         for name in ("aurc", "auroc", "ece", "spent", "precision", "found"):
-            row[name] = float(np.nanmean([getattr(one, name) for one in found]))
+            row[name] = mean_of([getattr(one, name) for one in found])
         rows.append(row)
     for method in METHODS:
         row = {"setting": f"{setting}, relations", "method": method, "n": len(outcomes)}
