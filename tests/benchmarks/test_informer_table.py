@@ -90,10 +90,11 @@ def test_other_folders_are_refused_with_what_is_accepted(tmp_path):
         informer_table1.run(None, tmp_path, quick=True)
 
 
-def test_too_few_images_are_refused(xrays):
+@pytest.mark.parametrize(("count", "message"), [(6, "cannot be split"), (9, "fewer than 5 labels")])
+def test_too_few_images_are_refused(xrays, count, message):
     rows = list(csv.DictReader((xrays / "labels.csv").open()))
-    write(xrays / "labels.csv", rows[:6])
-    with pytest.raises(InputError, match="fewer than 5 labels"):
+    write(xrays / "labels.csv", rows[:count])
+    with pytest.raises(InputError, match=message):
         split(source(xrays), 0)
 
 
