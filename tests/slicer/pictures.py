@@ -95,14 +95,14 @@ def enlarge(application: Any) -> None:
         manager.sliceWidget(name).mrmlSliceNode().SetDimensions(VIEW, VIEW, 1)
 
 
-def picture(user: Any, path: Path) -> None:
-    """The panel on the left, the views as in Slicer's four-up layout on the right."""
+def picture(user: Any, path: Path, views: Any = None) -> None:
+    """The panel on the left, on the right the views as the layout shows them, or this picture of them."""
     import numpy as np
     from PIL import Image
     from slicer_double.helpers import grab, render_all
 
     widget = user.module.widgetRepresentation()
-    views = render_all(user.app)
+    views = render_all(user.app) if views is None else views
     for _ in range(2):  # layouts tell their height only after the first
         widget.resize(WIDTH, max(views.shape[0], widget.sizeHint().height()))
         user.app.processEvents()

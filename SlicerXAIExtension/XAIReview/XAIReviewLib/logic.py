@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -67,15 +67,11 @@ class ReviewLogic:
             nodes.remove(self.scene, old)
         return found
 
-    def begin(self, found: Opened, prepared: Prepared, flagged: Mapping[int, bool]) -> None:
-        """Keep a result; its maps are added afterwards, one by one, so that the window never waits long.
-
-        Args:
-            flagged: whether each lesion is flagged, by number.
-        """
+    def begin(self, found: Opened, prepared: Prepared) -> None:
+        """Keep a result; its maps are added afterwards, one by one, so that the window never waits long."""
         nodes.begin(self.scene, found, prepared)
-        if prepared.lesions is not None:
-            nodes.add_lesions(self.scene, found, prepared.lesions, flagged)
+        if prepared.lesions:
+            nodes.add_lesions(self.scene, found, prepared.lesions)
 
     def add_map(self, found: Opened, label: str, map_: Map) -> None:
         """Add the map of a class, not shown yet."""

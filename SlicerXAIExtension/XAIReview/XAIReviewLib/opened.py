@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import slicer
 from XAILib.nrrd import Volume
 from XAIPanels import documents
@@ -20,12 +19,11 @@ from XAIPanels.outlines import Outline, add_segmentation
 from XAIPanels.volumes import make_volume
 
 from . import blend
-from .prepared import Image, Map, Point, Prepared
+from .prepared import FLAGGED, OTHER, Image, Map, Point, Prepared
 
 ITEM = "XAIReviewItem"
 """Value of the attribute "ModuleName", by which opened images are found; the parameter node has the module's own."""
 
-FLAGGED_ID, OTHER_ID = "flagged", "other"
 FLAGGED_COLOUR, OTHER_COLOUR = "#ff4fd8", "#b5ffa6"
 """Outlines of flagged lesions and of the others."""
 
@@ -174,21 +172,14 @@ def add_map(scene: Any, opened: Opened, label: str, found: Map, threshold: float
     return volume
 
 
-def add_lesions(scene: Any, opened: Opened, numbers: Volume, flagged: Mapping[int, bool]) -> None:
+def add_lesions(scene: Any, opened: Opened, lesions: Mapping[str, Volume]) -> None:
     """Outline the predicted lesions: flagged ones in another colour.
 
     Args:
-        numbers: of the lesions, by voxel.
-        flagged: by number.
+        lesions: 0 and 1 (uint8) by name of the label map.
     """
-    suspicious = np.isin(numbers.array, [number for number, value in flagged.items() if value])
-    parts = {OTHER_ID: (numbers.array > 0) & ~suspicious, FLAGGED_ID: suspicious}
-    styles = {OTHER_ID: ("Lesions", OTHER_COLOUR), FLAGGED_ID: ("Flagged lesions", FLAGGED_COLOUR)}
-    drawn = [
-        Outline(name, *styles[name], Volume(part.astype(np.uint8), numbers.affine))
-        for name, part in parts.items()
-        if part.any()
-    ]
+    styles = {OTHER: ("Lesions", OTHER_COLOUR), FLAGGED: ("Flagged lesions", FLAGGED_COLOUR)}
+    drawn = [Outline(name, *styles[name], labelmap) for name, labelmap in lesions.items()]
     node = add_segmentation(scene, drawn, f"Lesions – {opened.image_id}")
     opened.node.SetNodeReferenceID(_LESIONS, node.GetID())
 

@@ -20,7 +20,6 @@ from XAIPanels.tasks import Tasks
 from .logic import ReviewLogic
 from .opened import Opened, Origin
 from .prepared import Image, Prepared
-from .tables import lesions_of
 from .work import explain, fetch
 
 STOPPED = "Stopped; open the image again for its maps."
@@ -176,7 +175,7 @@ class Opener:
         if found is None:
             self.state.fail(CLOSED if prepared.image is not None else UNREADABLE)
             return
-        self._logic.begin(found, prepared, {one.number: one.flagged for one in lesions_of(prepared.document)})
+        self._logic.begin(found, prepared)
         self._server_job = prepared.job
         adding = self._logic.add_map
         self._adding = [partial(adding, found, label, made) for label, made in prepared.maps.items()]

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from XAILib.document import damaged
 from XAILib.nrrd import Volume
-from XAILib.parts import volume_of
+from XAILib.parts import labelmap_of, volume_of
 from XAILib.result import Result
 from XAIPanels.map_colours import saturation
 
 Point = tuple[float, float, float]
 
-LESIONS = "lesions"
-"""Name of the label map whose values are numbers of lesions."""
+FLAGGED, OTHER = "flagged_lesions", "lesions"
+"""Names of the label maps of a segmenter's lesions: flagged ones, and the others."""
 GRAPH = "graph"
 """Name of the figure of the distances between the maps."""
 PREFIX = "saliency_"
@@ -60,7 +60,7 @@ class Prepared:
         document: the JSON of the result.
         job: id of the server's job.
         maps: by class, in the order of the model; empty for a segmenter.
-        lesions: numbers of lesions (uint16), 0 for none; None for a classifier.
+        lesions: 0 and 1 (uint8) by `FLAGGED` and `OTHER`, as far as there are such lesions; empty for a classifier.
         graph: a PNG picture; empty when there is none.
         image: the image itself, when the result brings it.
     """
@@ -68,7 +68,7 @@ class Prepared:
     document: Mapping[str, Any]
     job: str
     maps: Mapping[str, Map]
-    lesions: Volume | None
+    lesions: Mapping[str, Volume]
     graph: bytes
     image: Image | None
 
@@ -80,13 +80,13 @@ def prepare(result: Result) -> Prepared:
         kinds.setdefault(one.kind, []).append(one.name)
     labels = labels_of(result.document)
     names = named(labels, kinds.get("saliency", []))
-    has_lesions = LESIONS in kinds.get("labelmap", [])
+    lesions = {name: labelmap_of(result, name) for name in kinds.get("labelmap", []) if name in (FLAGGED, OTHER)}
     images = kinds.get("image", [])
     return Prepared(
         document=dict(result.document),
         job=result.job,
         maps={label: _map(result, names[label]) for label in labels if label in names},
-        lesions=_numbers(volume_of(result, LESIONS)) if has_lesions else None,
+        lesions={name: part for name, part in lesions.items() if part.array.any()},
         graph=result.parts.get(f"{GRAPH}.png", b""),
         image=image_of(volume_of(result, images[0])) if images else None,
     )
@@ -137,7 +137,3 @@ def place_of(volume: Volume) -> Point | None:
         return None
     place = volume.affine @ [*index, 1]
     return (float(place[0]), float(place[1]), float(place[2]))
-
-
-def _numbers(volume: Volume) -> Volume:
-    return Volume(np.rint(volume.array).astype(np.uint16), volume.affine)

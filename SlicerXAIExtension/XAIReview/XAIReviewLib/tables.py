@@ -31,7 +31,7 @@ def classes_of(document: Document) -> tuple[ClassItem, ...]:
 
 def lesions_of(document: Document) -> tuple[LesionItem, ...]:
     """The predicted lesions of a result; empty when it has none."""
-    return tuple(map(_lesion, _rows(document, "lesions")))
+    return tuple(_lesion(row) for row in _rows(document, "lesions") if "number" in row)
 
 
 def completed(item: Item, document: Document | None) -> Item:
@@ -42,11 +42,11 @@ def completed(item: Item, document: Document | None) -> Item:
 
 
 def _lesion(row: Mapping[str, Any]) -> LesionItem:
-    right, anterior, superior = (_number(_starting(row, f"{axis} mm")) or 0.0 for axis in "RAS")
+    right, anterior, superior = (_number(row.get(f"{axis} mm")) or 0.0 for axis in "RAS")
     return LesionItem(
-        number=int(_starting(row, "lesion", "number") or 0),
-        volume_ml=_number(_starting(row, "volume")) or 0.0,
-        probability=_number(_starting(row, "probability", "mean probability")) or 0.0,
+        number=int(row["number"]),
+        volume_ml=_number(row.get("volume ml")) or 0.0,
+        probability=_number(row.get("mean probability")) or 0.0,
         suspicion=_number(row.get("suspicion")),
         flagged=row.get("flagged") is True,
         reason=str(row.get("reason") or ""),
@@ -57,10 +57,6 @@ def _lesion(row: Mapping[str, Any]) -> LesionItem:
 def _rows(document: Document, name: str) -> list[dict[str, Any]]:
     table = document.get("tables", {}).get(name)
     return [] if table is None else [dict(zip(table["columns"], row)) for row in table["rows"]]
-
-
-def _starting(row: Mapping[str, Any], *starts: str) -> Any:
-    return next((value for start in starts for name, value in row.items() if name.startswith(start)), None)
 
 
 def _number(value: Any) -> float | None:

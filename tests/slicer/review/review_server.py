@@ -12,13 +12,16 @@ import torch
 
 from slicerxai.data.io import write_volume
 from slicerxai.data.volume import Volume
-from slicerxai.models.protocols import Classifier
+from slicerxai.models.protocols import Classifier, Segmenter
 from slicerxai.models.store import ModelStore
 from slicerxai.monitoring.alarm_fit import fit_alarm
 from slicerxai.monitoring.alarm_parameters import AlarmParameters
 from slicerxai.monitoring.alarm_store import AlarmStore
 from slicerxai.monitoring.case_reading import read_prepared
 from slicerxai.monitoring.distinctiveness import distinctiveness
+from slicerxai.monitoring.lesion_alarm_fit import fit_lesion_alarm
+from slicerxai.monitoring.lesion_alarm_parameters import LesionAlarmParameters
+from slicerxai.monitoring.lesion_quality import lesion_readings
 from slicerxai.monitoring.readings import Readings
 from tests.conftest import spotted_brain
 from tests.support.classifier import LABELS, store_classifier
@@ -39,6 +42,7 @@ def running_review_server(root: Path, tiny_home: Path) -> Iterator[Server]:
     store_classifier(models, WITHOUT_ALARM, seed=1)
     brains = [spotted_brain(seed=20 + number)[0] for number in range(len(IMAGES))]
     store_alarm_of(home, CLASSIFIER, brains)
+    store_lesion_alarm(home, SEGMENTER, brains[:2])
     running = Server(root, home, **FRUGAL)
     for name, brain in zip(IMAGES, brains, strict=True):
         write_volume(running.studies / f"{name}.nii.gz", brain)
@@ -60,4 +64,18 @@ def store_alarm_of(home: Path, name: str, brains: Sequence[Volume]) -> str:
     cases = [f"case{number}" for number in range(len(measure))]
     truth = readings.predicted ^ wrong
     alarm = fit_alarm(readings, truth, LABELS, model.info.digest, parameters, cases=cases)
+    return AlarmStore(home / "alarms").save(name, alarm)
+
+
+def store_lesion_alarm(home: Path, name: str, brains: Sequence[Volume]) -> str:
+    """Fit an alarm on these images as if the smaller lesions were false; its id."""
+    model = ModelStore(home / "models").load(name, torch.device("cpu"))
+    assert isinstance(model, Segmenter)
+    read = [lesion_readings(model, images, model.predict(images)) for images in ({"FLAIR": brain} for brain in brains)]
+    volumes = [np.array([lesion.volume_ml for lesion in one.lesions]) for one in read]
+    small = float(np.median(np.concatenate(volumes)))
+    parameters = LesionAlarmParameters(folds=2, budget=0.4)
+    false = [found < small for found in volumes]
+    cases = [f"case{number}" for number in range(len(brains))]
+    alarm = fit_lesion_alarm(read, false, model.info.digest, parameters, cases=cases)
     return AlarmStore(home / "alarms").save(name, alarm)

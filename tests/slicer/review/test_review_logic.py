@@ -31,7 +31,7 @@ def origin(image: str = "p01", digest: str = "d1", server: str = "http://here") 
     return Origin(server, image, digest)
 
 
-def prepared(lesions: Volume | None = None) -> Any:
+def prepared(lesions: dict[str, Volume] | None = None) -> Any:
     """A result: the first map speaks for its class at the landmark, the second against, the third is empty."""
     from XAIReviewLib.prepared import Map, Prepared, place_of
 
@@ -39,17 +39,17 @@ def prepared(lesions: Volume | None = None) -> Any:
     arrays = dict(zip(LABELS, (spot, -spot, np.zeros_like(spot)), strict=True))
     maps = {
         label: Map(Volume(array, AFFINE), 1.0, place_of(Volume(array, AFFINE)))
-        for label, array in ({} if lesions is not None else arrays).items()
+        for label, array in ({} if lesions else arrays).items()
     }
-    return Prepared({"tables": {}, "image_id": "x"}, "7", maps, lesions, b"\x89PNG", None)
+    return Prepared({"tables": {}, "image_id": "x"}, "7", maps, lesions or {}, b"\x89PNG", None)
 
 
-def opened(logic: Any, where: Any = None, lesions: Volume | None = None) -> Any:
+def opened(logic: Any, where: Any = None, lesions: dict[str, Volume] | None = None) -> Any:
     from XAIReviewLib.prepared import image_of
 
     made = prepared(lesions)
     found = logic.open(where or origin(), image_of(Volume(np.full(SHAPE, 100, np.int16), AFFINE)))
-    logic.begin(found, made, {1: False, 2: True})
+    logic.begin(found, made)
     for label, one in made.maps.items():
         logic.add_map(found, label, one)
     logic.finish(found)
@@ -171,16 +171,17 @@ def test_as_many_views_as_there_are_classes(logic: Any, slicer_app: Any, count: 
 
 
 def test_lesions_are_outlined_by_suspicion(logic: Any) -> None:
-    numbers = np.zeros(SHAPE, np.uint16)
-    numbers[5:8, 5:8, 5:8], numbers[12:14, 12:14, 12:14] = 1, 2
-    found = opened(logic, lesions=Volume(numbers, AFFINE))
-    other, _ = segment(found.lesions, "other")
-    flagged, _ = segment(found.lesions, "flagged")
+    parts = {name: Volume(np.zeros(SHAPE, np.uint8), AFFINE) for name in ("lesions", "flagged_lesions")}
+    parts["lesions"].array[5:8, 5:8, 5:8] = 1
+    parts["flagged_lesions"].array[12:14, 12:14, 12:14] = 1
+    found = opened(logic, lesions=parts)
+    other, _ = segment(found.lesions, "lesions")
+    flagged, _ = segment(found.lesions, "flagged_lesions")
     assert (other.sum(), flagged.sum()) == (27, 8)
     assert found.maps == {}
     logic.draw(found, drawing(mode="side"))  # no maps, no views
     assert slicer.app.layoutManager().grid() == []
-    second = opened(logic, origin("p02"), lesions=Volume(numbers, AFFINE))
+    second = opened(logic, origin("p02"), lesions=parts)
     assert not found.lesions.GetDisplayVisibility()
     assert second.lesions.GetDisplayVisibility()
 

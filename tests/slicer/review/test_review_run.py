@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import slicer
 from PySide6 import QtCore, QtTest, QtWidgets
-from review_server import IMAGES
+from review_server import IMAGES, SEGMENTER
+from saliency_scenes import segment
+from slicer_double import helpers
 from slicer_double.scripted import load_module
 
 from slicerxai.data.io import read_volume
@@ -249,6 +251,38 @@ def test_the_chosen_row_and_the_place_stay_when_the_list_is_refreshed(scored: An
     user.waits(lambda: user.panel.feed._task is None)
     assert user.rows()[user.ui.worklistTable.currentRow()] == image
     assert user.panel.worklist.table.chosen.image == image
+
+
+def test_lesions_of_a_segmenter(user: Any, review_server: Any) -> None:
+    user.connects(review_server.url, SEGMENTER)
+    user.scores()
+    items = {item.image: item for item in user.panel.feed.worklist.items}
+    assert not user.ui.classFilterCombo.isVisible()
+    image = user.rows()[0]
+    assert user.rows(2)[0] == f"{items[image].flagged_lesions} of {len(items[image].lesions)} lesions"
+    shown = user.opens_image(image)
+    table = user.ui.lesionTable
+    assert table.isVisible()
+    assert not user.ui.classTable.isVisible()
+    assert table.rowCount == len(items[image].lesions)
+    lesions = sorted(items[image].lesions, key=lambda lesion: (-lesion.suspicion, lesion.number))
+    assert [table.item(row, 0).text() for row in range(table.rowCount)] == [str(one.number) for one in lesions]
+    assert table.item(0, 2).text() == f"{lesions[0].volume_ml:.2f} ml"
+    assert table.item(0, 0).toolTip() == lesions[0].reason
+    helpers.click_item(table, 1)
+    matrix = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().GetSliceToRAS()
+    assert [matrix.GetElement(row, 3) for row in range(3)] == pytest.approx(lesions[1].centre, abs=0.06)
+    for name, suspicious in (("flagged_lesions", True), ("lesions", False)):
+        volume = sum(lesion.volume_ml for lesion in lesions if lesion.flagged == suspicious)
+        array, place = segment(shown.lesions, name)
+        assert array.sum() * abs(np.linalg.det(place[:3, :3])) / 1000 == pytest.approx(volume, rel=1e-3)
+    assert not user.ui.correctButton.enabled
+    assert "draw the lesions" in user.ui.correctButton.toolTip
+    user.click(user.ui.moveOnCheck)
+    user.click(user.ui.acceptButton)
+    user.waits_for(f"Written: {image} is accepted.")
+    user.click(user.ui.undoButton)
+    user.waits_for("was taken back")
 
 
 def test_report_of_the_shown_image(scored: Any) -> None:

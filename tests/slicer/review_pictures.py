@@ -1,0 +1,146 @@
+"""Pictures of “Review worklist” for people to look at: `python -m tests.slicer.review_pictures OUT HOME STUDIES MODEL`.
+
+HOME has the model MODEL in `models` and an alarm for it in `alarms`; STUDIES is a folder of images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BAR = 22
+"""Height of the bar over a view, as Slicer has one."""
+CLOSER = 0.8
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="folder for the PNG files")
+    parser.add_argument("home", type=Path, help="SLICERXAI_HOME with a model and an alarm")
+    parser.add_argument("studies", type=Path, help="folder of images")
+    parser.add_argument("model", help="name of the model")
+    parser.add_argument("--image", default="", help="to open; the most suspicious by default")
+    parser.add_argument("--first", default="", help="class to show; the most suspicious by default")
+    parser.add_argument("--second", default="", help="class to blend it with")
+    chosen = parser.parse_args()
+    sys.path[:0] = [str(path) for path in (HERE, HERE / "panel", HERE / "review")]
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    draw(chosen)
+
+
+def draw(chosen: Any) -> None:
+    """Start the server and the module, and use them as a reader would."""
+    import slicer_double
+    from review_user import ReviewUser
+    from slicer_double.scripted import load_module
+
+    from tests.slicer.pictures import enlarge
+    from tests.support.server import Server
+
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder), chosen.home)
+        shutil.copytree(chosen.studies, server.studies, dirs_exist_ok=True)
+        with server:
+            application = slicer_double.start_application()
+            enlarge(application)
+            module = load_module(ROOT / "SlicerXAIExtension" / "XAIReview" / "XAIReview.py")
+            module.enter()
+            read(ReviewUser(application, module), server.url, chosen)
+            application.unload_modules()
+            application.close()
+
+
+def read(user: Any, url: str, chosen: Any) -> None:
+    """From the worklist to a correction."""
+    from tests.slicer.pictures import enlarge, picture
+
+    user.connects(url, chosen.model)
+    if user.ui.scoreButton.enabled:
+        user.click(user.ui.scoreButton)
+        user.waits(lambda: user.ui.scoreProgressBar.value > 300 or not user.ui.stopButton.enabled, 3600)
+        picture(user, chosen.out / "1-scoring.png")
+        user.waits(lambda: not user.panel.feed.worklist.scoring, 3600)
+    user.ui.modelSection.collapsed = True
+    picture(user, chosen.out / "2-worklist.png")
+    if chosen.image:
+        user.opens_image(chosen.image)
+    else:
+        user.click(user.ui.nextButton)
+        user.waits_for_the_image(user.rows()[0], 900)
+    zoom()
+    picture(user, chosen.out / "3-opened.png")
+    if user.ui.lesionTable.isVisible():
+        return
+    for combo, label in ((user.ui.firstCombo, chosen.first), (user.ui.secondCombo, chosen.second)):
+        user.click(user.ui.blendButton)
+        if label:
+            user.choose(combo, label)
+    user.waits(lambda: user.panel.logic.shown.blend is not None)
+    user.app.processEvents()
+    picture(user, chosen.out / "4-blended.png")
+    user.click(user.ui.sideButton)
+    enlarge(user.app)
+    reset()
+    user.click(user.ui.goButton)
+    zoom()
+    picture(user, chosen.out / "5-side.png", with_bars(user.app))
+    user.click(user.ui.oneButton)
+    user.click(user.ui.correctButton)
+    label = user.panel.item.classes.chosen
+    user.checks_class(label)
+    user.type(user.ui.commentEdit, "seen on the sagittal view as well")
+    picture(user, chosen.out / "6-correcting.png")
+    user.click(user.ui.revertButton)
+    user.open_section("graphSection")
+    user.open_section("checksSection")
+    picture(user, chosen.out / "7-graph.png")
+
+
+def with_bars(application: Any) -> Any:
+    """The views of a described layout, each under a bar with its label as in Slicer."""
+    import numpy as np
+
+    manager = application.layoutManager()
+    return np.vstack([np.hstack([under_a_bar(manager.sliceWidget(name)) for name in row]) for row in manager.grid()])
+
+
+def under_a_bar(widget: Any) -> Any:
+    """One slice view."""
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    pixels = widget.sliceView().pixels()
+    node = widget.mrmlSliceNode()
+    colour = tuple(round(255 * part) for part in node.GetLayoutColor())
+    bar = Image.new("RGB", (pixels.shape[1], BAR), colour)
+    ImageDraw.Draw(bar).text((8, 3), node.GetLayoutLabel(), fill=(0, 0, 0), font=ImageFont.load_default(14))
+    return np.vstack([np.asarray(bar), pixels])
+
+
+def reset() -> None:
+    """Fit the views to the image."""
+    import slicer
+
+    slicer.util.resetSliceViews()
+
+
+def zoom() -> None:
+    """Closer, as with the right mouse button."""
+    import slicer
+
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        width, height, depth = view.GetFieldOfView()
+        view.SetFieldOfView(width * CLOSER, height * CLOSER, depth)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    main()
