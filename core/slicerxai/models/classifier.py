@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,8 +31,9 @@ class ImageClassifier:
     """Multi-label classifier of brain volumes or single images; implements `slicerxai.models.protocols.Classifier`.
 
     Volumes: axes permuted and flipped to RAS, isotropic spacing, cropped or padded to a fixed shape about the middle
-    of the first channel's non-zero voxels, intensities as `slicerxai.models.intensity.normalised` makes them. Single
-    images (H, W, 1) are resized to the shape and brought to mean 0 and standard deviation 1.
+    of the first channel's non-zero voxels, intensities as `slicerxai.models.intensity.normalised` makes them, then
+    taken against their surroundings. Single images (H, W, 1) are resized to the shape and brought to mean 0 and
+    standard deviation 1.
     """
 
     exclusive = False
@@ -117,7 +119,22 @@ def _volume(images: Mapping[str, Volume], channels: tuple[str, ...], config: Cla
     brain = reference.with_array(foreground(reference.array, channels[0]))
     grid = _central(working_grid(brain, config.spacing, 0, config.shape), config.shape)
     arrays = [channel_on(images[channel], channel, grid) for channel in channels]
+    if config.surroundings:
+        arrays = [against_surroundings(array, config.surroundings / config.spacing) for array in arrays]
     return Prepared(torch.from_numpy(np.stack(arrays)), grid.affine, reference)
+
+
+def against_surroundings(array: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Each voxel minus the Gaussian-weighted mean of the non-zero voxels around it; zero stays zero.
+
+    Args:
+        array: shape (I, J, K).
+        sigma: standard deviation of the Gaussian, voxels.
+    """
+    inside = array != 0
+    weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma)
+    mean = ndimage.gaussian_filter(array, sigma) / np.maximum(weight, np.float32(0.05))
+    return np.where(inside, array - mean, np.float32(0)).astype(np.float32)
 
 
 def _central(grid: WorkingGrid, shape: tuple[int, ...]) -> WorkingGrid:

@@ -52,8 +52,10 @@ class ClassifierConfig(BaseModel):
         default=MCDONALD_TARGETS,
         description="Labels: [NAME=]COLUMN[>NUMBER] of the cases' metadata; without a number the column holds 0 and 1.",
     )
-    architecture: Literal["densenet", "densenet121", "resnet18"] = Field(
-        default="densenet", description="Network; 'densenet' has the size that features, growth and blocks give it."
+    architecture: Literal["regional", "densenet", "densenet121", "resnet18"] = Field(
+        default="regional",
+        description="Network: 'regional' is small and looks for bright or dark spots region by region; 'densenet' has "
+        "the size that features, growth and blocks give it.",
     )
     spatial_dims: int = Field(default=3, ge=2, le=3, description="3 for volumes, 2 for single images (H, W, 1).")
     shape: tuple[Annotated[int, Field(ge=16, le=1024)], ...] = Field(
@@ -61,16 +63,34 @@ class ClassifierConfig(BaseModel):
         description="Voxels of the input: volumes are cropped or padded to it, single images are resized.",
     )
     spacing: float = Field(default=3.0, gt=0.2, le=10, description="Voxel edge, mm; volumes only.")
-    features: int = Field(default=16, ge=1, le=512, description="Channels of the first layer of 'densenet'.")
+    surroundings: float = Field(
+        default=7.5,
+        ge=0,
+        le=50,
+        description="Volumes: intensity is taken against the mean of the surroundings, a Gaussian of this standard "
+        "deviation in mm, so that spots stand out; 0 leaves it as it is.",
+    )
+    features: int = Field(
+        default=16, ge=1, le=512, description="Channels of the first layer of 'densenet' and 'regional'."
+    )
     growth: int = Field(default=8, ge=1, le=128, description="Channels that each layer of 'densenet' adds.")
     blocks: Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=5)] = Field(
         default=(4, 4, 4), description="Layers of each block of 'densenet'."
     )
     pooling: Literal["average", "max"] = Field(
-        default="max",
-        description="How the last feature maps become one number: 'max' lets a small finding in one place decide.",
+        default="average",
+        description="How the last feature maps are pooled: 'max' lets a small finding in one place decide.",
     )
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout after each layer; 'resnet18' has none.")
+    cells: int | None = Field(
+        default=None,
+        ge=1,
+        le=16,
+        description="Cells along each axis in which they are pooled; 1 forgets where something is. By default 4 for "
+        "'regional' and 1 for the others.",
+    )
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="Dropout in each layer of a densenet and before the last of 'regional'."
+    )
 
     @field_validator("targets")
     @classmethod
@@ -89,6 +109,11 @@ class ClassifierConfig(BaseModel):
         return self
 
     @property
+    def pooled_cells(self) -> int:
+        """Cells along each axis."""
+        return self.cells or (4 if self.architecture == "regional" else 1)
+
+    @property
     def parsed_targets(self) -> tuple[Target, ...]:
         """The labels in order."""
         return tuple(parse_target(text) for text in self.targets)
@@ -105,9 +130,9 @@ class ClassifierTrainingParameters(ClassifierConfig):
     channels: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         default=("FLAIR",), description="Modalities that the model reads, in order; the first one gives the grid."
     )
-    epochs: int = Field(default=30, ge=1, le=10_000, description="Passes over the training cases.")
-    batch: int = Field(default=8, ge=2, le=1024, description="Images in a step.")
-    learning_rate: float = Field(default=2e-3, gt=0, le=1, description="Peak learning rate of AdamW.")
+    epochs: int = Field(default=20, ge=1, le=10_000, description="Passes over the training cases.")
+    batch: int = Field(default=4, ge=2, le=1024, description="Images in a step.")
+    learning_rate: float = Field(default=1e-2, gt=0, le=1, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(default=1e-2, ge=0, le=1, description="Weight decay of AdamW.")
     positive_weights: bool = Field(
         default=False, description="Weigh the present cases of a label by how much rarer they are."
