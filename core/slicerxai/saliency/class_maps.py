@@ -16,6 +16,7 @@ from slicerxai.saliency.class_method import ClassMethod
 from slicerxai.saliency.class_perturbation import perturbation
 from slicerxai.saliency.frozen import frozen_norms
 from slicerxai.saliency.lrp import last_bias, unruled
+from slicerxai.saliency.plus_rule import EPSILON
 
 
 def class_maps(
@@ -115,7 +116,7 @@ def lrp(network: nn.Module, images: Tensor, progress: Progress = silent) -> Clas
 
 def _stabilised(logits: Tensor) -> Tensor:
     """z + ε sign z, which the epsilon rule of the last layer divides by: small logits lose nothing to ε."""
-    return logits + lrp_rules.EPSILON * torch.where(logits < 0, -1.0, 1.0)
+    return logits + EPSILON * torch.where(logits < 0, -1.0, 1.0)
 
 
 def _backwards(logits: Tensor, x: Tensor, seeds: Tensor, progress: Progress) -> list[Tensor]:

@@ -79,7 +79,7 @@ class Trace:
 
 
 def magnitude_rule() -> BasicHook:
-    """R_i = Σ_k w_ki (|x_i| + ε) / Σ_j w_kj (|x_j| + ε) R_k with the weights of an average: conserves and stays finite."""
+    """R_i = Σ_k w_ki (|x_i| + ε) / Σ_j w_kj (|x_j| + ε) R_k with the weights w of an average; conserves, is finite."""
     return BasicHook(
         input_modifiers=[lambda x: x.abs() + EPSILON],
         gradient_mapper=lambda relevance, outputs: [relevance / outputs[0]],
