@@ -117,8 +117,12 @@ def _load(cases: Sequence[Case], parameters: ClassifierTrainingParameters, progr
     loaded = []
     for index, case in enumerate(cases):
         progress(index / len(cases), f"reading {case.id}")
-        images = {channel: case.image(channel) for channel in parameters.channels}
-        loaded.append(network_input(prepare(images, parameters.channels, parameters), parameters))
+        try:
+            images = {channel: case.image(channel) for channel in parameters.channels}
+            loaded.append(network_input(prepare(images, parameters.channels, parameters), parameters))
+        except InputError as error:
+            msg = f"case {case.id!r} cannot be trained on: {error}"
+            raise InputError(msg) from error
     return loaded
 
 
