@@ -49,7 +49,9 @@ from slicerxai.monitoring import evaluation
 SEEDS, QUICK_SEEDS = range(5), range(1)
 LIMIT: Final = 300
 FLAT: Final[dict[str, Any]] = {
+    "architecture": "densenet",
     "spatial_dims": 2,
+    "learning_rate": 2e-3,
     "features": 16,
     "growth": 8,
     "blocks": (3, 3, 3),
@@ -58,7 +60,7 @@ FLAT: Final[dict[str, Any]] = {
 SMALL: Final[dict[str, dict[str, Any]]] = {
     "xray": FLAT | {"shape": (64, 64), "pooling": "max", "epochs": 15},
     "dermoscopy": FLAT | {"shape": (64, 64), "pooling": "average", "epochs": 12},
-    "phantom": {"epochs": 20},
+    "phantom": {"architecture": "regional", "epochs": 20},
 }
 PUBLISHED: Final[dict[str, Any]] = {
     "spatial_dims": 2,

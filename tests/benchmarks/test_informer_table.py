@@ -15,7 +15,8 @@ from slicerxai.monitoring.limits import f1
 
 FINDINGS = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule")
 SIGNS = ("hair", "ruler", "patches", "globules", "streaks")
-TINY = {"spatial_dims": 2, "shape": (16, 16), "features": 4, "growth": 2, "blocks": (1, 1), "epochs": 1, "batch": 8}
+TINY = {"architecture": "densenet", "features": 4, "growth": 2, "blocks": (1, 1), "epochs": 1, "batch": 8}
+TINY |= {"spatial_dims": 2, "shape": (16, 16)}
 
 
 def write(path, rows):
