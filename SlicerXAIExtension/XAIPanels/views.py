@@ -60,6 +60,17 @@ class Layers:
         self._before.clear()
 
 
+def centre(scene: Any) -> tuple[float, float, float]:
+    """Where the slices that are shown meet: R, A, S in mm of the middle of the first view of each orientation."""
+    place = [0.0, 0.0, 0.0]
+    for view in reversed(list(nodes_of_class(scene, "vtkMRMLSliceNode"))):
+        to_world = view.GetSliceToRAS()
+        normal = [abs(to_world.GetElement(row, 2)) for row in range(3)]
+        axis = normal.index(max(normal))
+        place[axis] = to_world.GetElement(axis, 3)
+    return place[0], place[1], place[2]
+
+
 def pass_through(scene: Any, ras: tuple[float, float, float]) -> None:
     """Let all slice views of the scene show the slice through a point, mm, without moving what they show aside."""
     for view in nodes_of_class(scene, "vtkMRMLSliceNode"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import qt
@@ -13,7 +12,6 @@ EMPTY, LOW, MIDDLE, HIGH = "#d8d8d8", "#9a9a9a", "#e8a33c", "#d64545"
 FLAG = "#d64545"
 
 
-@lru_cache(maxsize=256)
 def bar(percent: int) -> Any:
     """An icon of a bar that is filled to so many per cent."""
     picture = qt.QPixmap(WIDTH, HEIGHT)
@@ -31,7 +29,6 @@ def share(value: float | None, full: float) -> Any:
     return qt.QIcon() if value is None else bar(round(100 * min(max(value / full, 0.0), 1.0)))
 
 
-@lru_cache(maxsize=2)
 def flag(raised: bool) -> Any:
     """A red flag, or as much empty room."""
     picture = qt.QPixmap(HEIGHT, HEIGHT)

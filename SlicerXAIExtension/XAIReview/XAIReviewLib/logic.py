@@ -10,7 +10,7 @@ from XAILib.nrrd import Volume
 from XAIPanels.map_display import scale_of
 from XAIPanels.nodes import in_scene
 from XAIPanels.scene_watch import SceneWatch
-from XAIPanels.views import Layers, jump_to, pass_through
+from XAIPanels.views import Layers, centre, jump_to, pass_through
 from XAIPanels.volumes import affine_of, array_of
 
 from . import opened as nodes
@@ -94,7 +94,6 @@ class ReviewLogic:
             if other.lesions is not None:
                 other.lesions.SetDisplayVisibility(other.node is found.node)
         self.parameters().shown = found.node
-        self._side.close()
         if self._layers.show(found.image, None, 0.0):
             slicer.util.resetSliceViews()
 
@@ -105,7 +104,8 @@ class ReviewLogic:
         if drawing.mode == SIDE and maps:
             self._draw_side_by_side(found, drawing)
             return
-        self._side.close()
+        if drawing.mode != SIDE or found.complete:  # while maps are being waited for, the layout stays
+            self._side.close()
         overlay = maps.get(drawing.first)
         if drawing.mode == BLEND:
             overlay = found.blend if found.blended_pair == (drawing.first, drawing.second) else None
@@ -146,14 +146,15 @@ class ReviewLogic:
         names = list(maps)
         if len(names) > LARGEST and drawing.first in maps:  # the chosen one must not be among those that find no view
             names.sort(key=lambda name: name != drawing.first)
-        was_open = self._side.active
+        place = None if self._side.active else centre(self.scene)
         composites = self._side.open(names)
-        fit = self._layers.show(found.image, None, drawing.opacity) or not was_open
+        if self._layers.show(found.image, None, drawing.opacity) or place is not None:
+            slicer.util.resetSliceViews()
+        if place is not None:
+            pass_through(self.scene, place)
         for composite, name in zip(composites, names):
             composite.SetForegroundVolumeID(maps[name].GetID())
             composite.SetForegroundOpacity(drawing.opacity)
-        if fit:
-            slicer.util.resetSliceViews()
 
     def _closing(self) -> None:
         self._side.close()

@@ -31,6 +31,7 @@ from .worklist_section import WorklistSection
 OTHER_MODEL = "What is shown is of another model or server; open the image again."
 GONE = "The server does not list this image any more; press “Refresh”."
 NO_IMAGE = "Open an image first."
+NO_MAPS = "The maps of the image are not there yet."
 UNDONE = "the decision on {} was taken back."
 EARLIER = "This image was opened in an earlier session; open it again to get its report."
 
@@ -101,7 +102,7 @@ class ReviewPanel:
         self.scoring.refresh()
         self.worklist.refresh(offline or ("" if worklist is not None else "There is no worklist."))
         self.overlays.refresh()
-        self.item.refresh(offline or self.reports.reason(self.logic.parameters().shown))
+        self.item.refresh(offline or self._report_reason())
         self.decision.refresh(worklist.kind if worklist is not None else "", offline or self._decision_reason())
         self.ui.cancelItemButton.visible = self.opener.busy
 
@@ -123,6 +124,7 @@ class ReviewPanel:
             choices = self.logic.parameters()
             choices.server_url = self.server.url
             self.ui.itemSection.collapsed = False
+            self.ui.modelSection.collapsed = worklist.alarm is not None and not worklist.scoring
             self._jumped = ""
             self.opener.open(server.client, worklist, image)
 
@@ -143,9 +145,9 @@ class ReviewPanel:
 
     def open_report(self) -> None:
         """Open the shown image's report in the web browser."""
-        server, node = self.server.server, self.logic.parameters().shown
-        if server is not None and not self.reports.reason(node):
-            self.reports.open(server.client, node)
+        server, shown = self.server.server, self.logic.shown
+        if server is not None and shown is not None and not self._report_reason():
+            self.reports.open(server.client, shown.node)
 
     def _came(self) -> None:
         """An image, or its maps, came into the scene."""
@@ -173,6 +175,12 @@ class ReviewPanel:
     def _url(self) -> str:
         server = self.server.server
         return server.client.url if server is not None else self.logic.parameters().server_url
+
+    def _report_reason(self) -> str:
+        shown = self.logic.shown
+        if shown is None or not shown.complete:
+            return NO_MAPS
+        return self.reports.reason(shown.node)
 
     def _decision_reason(self) -> str:
         worklist, shown = self.feed.worklist, self.logic.shown

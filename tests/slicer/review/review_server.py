@@ -42,7 +42,7 @@ def running_review_server(root: Path, tiny_home: Path) -> Iterator[Server]:
     store_classifier(models, WITHOUT_ALARM, seed=1)
     brains = [spotted_brain(seed=20 + number)[0] for number in range(len(IMAGES))]
     store_alarm_of(home, CLASSIFIER, brains)
-    store_lesion_alarm(home, SEGMENTER, brains[:2])
+    store_lesion_alarm(home, SEGMENTER, brains)
     running = Server(root, home, **FRUGAL)
     for name, brain in zip(IMAGES, brains, strict=True):
         write_volume(running.studies / f"{name}.nii.gz", brain)
