@@ -20,9 +20,9 @@ LABELS = ("left", "right", "middle")
 
 
 def store_classifier(store: ModelStore, name: str, seed: int = 0, provenance: dict | None = None) -> str:
-    """Write an untrained network of a thousand weights; returns its digest."""
+    """Write an untrained network of a few thousand weights; returns its digest."""
     config = ClassifierConfig(
-        targets=TARGETS, shape=(16, 16, 16), spacing=5.0, features=4, growth=2, blocks=(1, 1), pooling="average"
+        targets=TARGETS, architecture="regional", shape=(16, 16, 16), spacing=5.0, features=4, cells=2, surroundings=0
     )
     torch.manual_seed(seed)
     network = build_network(config, 1, len(LABELS))
