@@ -24,6 +24,7 @@ BENCHMARKS = {
     "informer_planted": "errors of a planted confusion: found by the maps of the classes, or by entropy",
     "shift_lidc": "shift attribution on CT nodules across scanner vendors and readers (needs --data)",
     "saliency_speed": "seconds and memory of every class's map, beside captum called once for each class",
+    "lesion_quality": "which predicted lesions are false: an alarm over lesions beside mean probability and volume",
 }
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 
