@@ -23,8 +23,8 @@ def test_info_lists_the_stored_models_and_tasks(server):
     tiny = info["models"]["tiny"]
     assert (tiny["type"], tiny["labels"], tiny["dimension"]) == ("segmentation", {"lesion": 1}, 3)
     assert set(info["trainers"]) == {"fast", "nnunet"}
-    assert set(info["strategies"]) == {"random", "uncertainty"}
-    assert set(info["scoring"]) == {"agreement"}
+    assert set(info["strategies"]) == {"random", "suspicion", "uncertainty"}
+    assert set(info["scoring"]) == {"agreement", "quality"}
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
