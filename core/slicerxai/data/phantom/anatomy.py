@@ -47,12 +47,7 @@ class Anatomy:
     @property
     def infratentorial(self) -> NDArray[np.bool_]:
         """Brain stem and cerebellum, by MNI152 coordinates below the tentorium."""
-        x, y, z = self.position
-        x = np.abs(x)
-        roof = 2 - 0.5 * x - 0.35 * np.clip(-50 - y, 0, None) - 8 * np.clip((y + 52) / 16, 0, 1)
-        cerebellum = (y < -36) & (z < roof)
-        stem = (x < 18) & (y < -8) & (y > -46) & (z < -9)
-        return self.brain & (cerebellum | stem)
+        return self.brain & infratentorial(self.position)
 
     def blob(self, centre: tuple[float, float, float], radii: tuple[float, float, float]) -> Array:
         """A Gaussian bump in MNI152 space on both sides of the midline: 1 at (±x, y, z), radii in mm."""
@@ -61,6 +56,16 @@ class Anatomy:
         exponent += ((y - centre[1]) / radii[1]) ** 2
         exponent += ((z - centre[2]) / radii[2]) ** 2
         return np.asarray(np.exp(-np.minimum(exponent, 30)), dtype=np.float32)
+
+
+def infratentorial(position: Array) -> NDArray[np.bool_]:
+    """What lies below the tentorium by MNI152 coordinates (3, I, J, K), mm: cerebellum and brain stem."""
+    x, y, z = position
+    x = np.abs(x)
+    roof = 2 - 0.5 * x - 0.35 * np.clip(-50 - y, 0, None) - 8 * np.clip((y + 52) / 16, 0, 1)
+    cerebellum = (y < -36) & (z < roof)
+    stem = (x < 18) & (y < -8) & (y > -46) & (z < -9)
+    return np.asarray(cerebellum | stem)
 
 
 def _coordinates(rng: np.random.Generator, shape: Shape, affine: NDArray[np.float64], spacing: float) -> Array:

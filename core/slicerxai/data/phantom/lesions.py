@@ -267,6 +267,21 @@ def simulate_lesions(
     return _finish(rng, canvas, level)
 
 
+def region_of(infratentorial: float, ventricle: float, cortical: float, spacing: float) -> int:
+    """Region label of a lesion (see `REGIONS`).
+
+    Args:
+        infratentorial: share of its voxels below the tentorium.
+        ventricle, cortical: least distance of its voxel centres to the ventricles and the cortex, mm.
+        spacing: voxel size, mm: voxels that touch are this far apart.
+    """
+    if infratentorial > 0.5:
+        return INFRATENTORIAL
+    if ventricle <= 1 + spacing:
+        return PERIVENTRICULAR
+    return JUXTACORTICAL if cortical <= 1 + spacing / 2 else DEEP
+
+
 def _finish(rng: np.random.Generator, canvas: _Canvas, level: float) -> Lesions:
     a = canvas.anatomy
     truth = (canvas.membership >= 0.5) & a.brain
@@ -276,17 +291,14 @@ def _finish(rng: np.random.Generator, canvas: _Canvas, level: float) -> Lesions:
     renumber[used] = np.arange(1, len(used) + 1)
     owner = renumber[owner]
     numbers = np.arange(1, len(used) + 1)
-    infratentorial = ndimage.mean(a.infratentorial, owner, numbers) > 0.5
+    infratentorial = ndimage.mean(a.infratentorial, owner, numbers)
     ventricle = ndimage.minimum(a.ventricle, owner, numbers)
     cortical = ndimage.minimum(a.cortical, owner, numbers)
     voxel = a.spacing**3
     sizes = np.bincount(owner.ravel(), minlength=len(used) + 1)[1:] * voxel
     lesions = []
     for n in range(len(used)):
-        near_ventricle = ventricle[n] <= 1 + a.spacing
-        near_cortex = cortical[n] <= 1 + a.spacing / 2
-        region = PERIVENTRICULAR if near_ventricle else JUXTACORTICAL if near_cortex else DEEP
-        region = INFRATENTORIAL if infratentorial[n] else region
+        region = region_of(float(infratentorial[n]), float(ventricle[n]), float(cortical[n]), a.spacing)
         lesions.append(Lesion(region, float(sizes[n]), canvas.contrasts[used[n] - 1]))
     label = np.array([0, *[lesion.region for lesion in lesions]], dtype=np.uint8)
     # the white matter around lesions is not quite normal
