@@ -54,7 +54,7 @@ def store_alarm_of(home: Path, name: str, brains: Sequence[Volume]) -> str:
     """Fit an alarm on copies of these images, as if the classifier were wrong where its maps are alike; its id."""
     model = ModelStore(home / "models").load(name, torch.device("cpu"))
     assert isinstance(model, Classifier)
-    parameters = AlarmParameters(action="review", budget=0.4, folds=2)
+    parameters = AlarmParameters(action="review", budget=0.4, folds=2, pooling="sum", margin=False)
     read = [read_prepared(model, model.prepare({"FLAIR": brain}), parameters) for brain in brains]
     distances = np.concatenate([np.asarray(one.distances) for one in read]).repeat(COPIES, axis=0)
     probabilities = np.concatenate([one.probabilities for one in read]).repeat(COPIES, axis=0)

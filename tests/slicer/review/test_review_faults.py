@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import slicer
-from review_server import IMAGES, WITHOUT_ALARM
+from review_server import WITHOUT_ALARM
 from server_fixtures import send, stand_in
 
 from slicerxai.models.store import ModelStore
@@ -17,11 +17,9 @@ from tests.support.classifier import store_alarm, store_classifier
 
 
 @pytest.fixture
-def scored(user: Any, review_server: Any) -> Any:
-    """A person in front of a worklist in which everything is scored."""
+def connected(user: Any, review_server: Any) -> Any:
+    """A person in front of the worklist of the classifier."""
     user.connects(review_server.url)
-    if user.panel.feed.worklist.settled < len(IMAGES):
-        user.scores()
     return user
 
 
@@ -86,8 +84,8 @@ def test_model_replaced_meanwhile(user: Any, review_server: Any) -> None:
         shutil.rmtree(models.folder("passing"))
 
 
-def test_opening_is_stopped(scored: Any) -> None:
-    user = scored
+def test_opening_is_stopped(connected: Any) -> None:
+    user = connected
     user.chooses("p04")
     user.click(user.ui.openButton)
     assert user.ui.cancelItemButton.isVisible()
@@ -97,8 +95,8 @@ def test_opening_is_stopped(scored: Any) -> None:
     user.opens_image("p04")
 
 
-def test_another_image_is_opened_meanwhile(scored: Any) -> None:
-    user = scored
+def test_another_image_is_opened_meanwhile(connected: Any) -> None:
+    user = connected
     user.chooses("p03")
     user.click(user.ui.openButton)
     user.chooses("p02")
@@ -113,8 +111,8 @@ def opened() -> Any:
     return opened_nodes(slicer.mrmlScene)
 
 
-def test_scene_closed_meanwhile(scored: Any) -> None:
-    user = scored
+def test_scene_closed_meanwhile(connected: Any) -> None:
+    user = connected
     user.opens_image("p01")
     layout = slicer.app.layoutManager().layout
     user.click(user.ui.sideButton)
@@ -131,8 +129,8 @@ def test_scene_closed_meanwhile(scored: Any) -> None:
     user.opens_image("p01")
 
 
-def test_image_removed_by_hand(scored: Any) -> None:
-    user = scored
+def test_image_removed_by_hand(connected: Any) -> None:
+    user = connected
     found = user.opens_image("p01")
     slicer.mrmlScene.RemoveNode(found.image)
     user.waits_for("No image is open")
@@ -140,10 +138,10 @@ def test_image_removed_by_hand(scored: Any) -> None:
     assert len(user.panel.logic.shown.maps) == 3
 
 
-def test_module_closed_while_an_image_is_opened(scored: Any, review_server: Any) -> None:
-    scored.chooses("p02")
-    scored.click(scored.ui.openButton)
-    scored.close_module()
+def test_module_closed_while_an_image_is_opened(connected: Any, review_server: Any) -> None:
+    connected.chooses("p02")
+    connected.click(connected.ui.openButton)
+    connected.close_module()
 
 
 def test_another_server_that_refuses_and_nonsense(user: Any) -> None:

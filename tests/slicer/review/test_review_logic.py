@@ -131,7 +131,10 @@ def test_side_by_side_and_back(logic: Any, slicer_app: Any) -> None:
     found = opened(logic)
     manager = slicer_app.layoutManager()
     before = manager.layout
+    logic.pass_through(tuple(LANDMARK))
     logic.draw(found, drawing(mode="side"))
+    for name in ("Review1", "Review4", "Red"):  # the place stays
+        assert manager.sliceWidget(name).mrmlSliceNode().GetSliceToRAS().GetElement(2, 3) == pytest.approx(LANDMARK[2])
     assert manager.grid() == [["Review1", "Review2"], ["Review3", "Review4"]]
     for number, label in enumerate(LABELS, 1):
         widget = manager.sliceWidget(f"Review{number}")

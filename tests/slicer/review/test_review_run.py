@@ -93,6 +93,7 @@ def test_an_opened_image_with_its_maps(scored: Any, review_server: Any) -> None:
     assert table.currentRow() == [one.label for one in item.classes].index(worst.label)
     assert f"{worst.label}: the maps for {worst.label} and" in user.sees()
     assert ": cosine 0." in user.sees()
+    assert "chance of an error 0." in user.sees()
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         assert composite.GetBackgroundVolumeID() == shown.image.GetID()
         assert composite.GetForegroundVolumeID() == shown.maps[worst.label].GetID()
@@ -255,19 +256,15 @@ def test_the_chosen_row_and_the_place_stay_when_the_list_is_refreshed(scored: An
 
 def test_lesions_of_a_segmenter(user: Any, review_server: Any) -> None:
     user.connects(review_server.url, SEGMENTER)
-    user.scores()
-    items = {item.image: item for item in user.panel.feed.worklist.items}
     assert not user.ui.classFilterCombo.isVisible()
-    mixed = [one for one in user.rows() if 0 < items[one].flagged_lesions < len(items[one].lesions)]
-    image = mixed[0]
-    told = f"{items[image].flagged_lesions} of {len(items[image].lesions)} lesions"
-    assert user.rows(2)[user.rows().index(image)] == told
-    shown = user.opens_image(image)
+    shown = user.opens_image("p03")  # not scored: what is shown comes with the maps
     table = user.ui.lesionTable
     assert table.isVisible()
     assert not user.ui.classTable.isVisible()
-    assert table.rowCount == len(items[image].lesions)
-    lesions = sorted(items[image].lesions, key=lambda lesion: (-lesion.suspicion, lesion.number))
+    found = user.panel.shown_item.lesions
+    assert 0 < sum(lesion.flagged for lesion in found) < len(found)
+    assert f"{len(found)} predicted lesions, {sum(lesion.flagged for lesion in found)} flagged." in user.sees()
+    lesions = sorted(found, key=lambda lesion: (-lesion.suspicion, lesion.number))
     assert [table.item(row, 0).text() for row in range(table.rowCount)] == [str(one.number) for one in lesions]
     assert table.item(0, 2).text() == f"{lesions[0].volume_ml:.2f} ml"
     assert table.item(0, 0).toolTip() == lesions[0].reason
@@ -281,8 +278,8 @@ def test_lesions_of_a_segmenter(user: Any, review_server: Any) -> None:
     assert not user.ui.correctButton.enabled
     assert "draw the lesions" in user.ui.correctButton.toolTip
     user.click(user.ui.moveOnCheck)
-    user.click(user.ui.acceptButton)
-    user.waits_for(f"Written: {image} is accepted.")
+    user.click(user.ui.wrongButton)
+    user.waits_for("Written: p03 is marked wrong.")
     user.click(user.ui.undoButton)
     user.waits_for("was taken back")
 
@@ -324,6 +321,7 @@ def test_everything_can_be_reached_with_the_keyboard(scored: Any) -> None:
     user = scored
     user.opens_image("p01")
     user.open_section("serverSection")
+    user.open_section("modelSection")
     user.panel.root.activateWindow()
     user.ui.urlEdit.setFocus()
     reached = set()
