@@ -58,7 +58,7 @@ FLAT: Final[dict[str, Any]] = {
     "batch": 16,
 }
 SMALL: Final[dict[str, dict[str, Any]]] = {
-    "xray": FLAT | {"shape": (64, 64), "pooling": "max", "epochs": 15},
+    "xray": FLAT | {"shape": (64, 64), "pooling": "average", "cells": 4, "epochs": 10},
     "dermoscopy": FLAT | {"shape": (64, 64), "pooling": "average", "epochs": 12},
     "phantom": {"architecture": "regional", "epochs": 20},
 }
