@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 
 from slicerxai import runtime
 from slicerxai.data.case import Case
@@ -143,8 +143,14 @@ def compare(fitting: Sequence[Read], test: Sequence[Read], digest: str) -> dict[
 
 def area(score: Array, wrong: Flags, draws: Sequence[NDArray[np.intp]]) -> Array:
     """Area under the ROC curve: of all lesions first, then of each draw that has lesions of both kinds."""
-    sets = [np.arange(len(wrong)), *draws]
-    return np.array([roc_auc_score(wrong[rows], score[rows]) for rows in sets if 0 < wrong[rows].sum() < len(rows)])
+    found = []
+    for rows in (np.arange(len(wrong)), *draws):
+        false = wrong[rows]
+        count = int(false.sum())
+        if 0 < count < len(rows):
+            ranks = rankdata(score[rows])[false].sum()
+            found.append((ranks - count * (count + 1) / 2) / (count * (len(rows) - count)))
+    return np.array(found)
 
 
 def _draws(patient: NDArray[np.intp], count: int) -> list[NDArray[np.intp]]:
