@@ -8,7 +8,7 @@ import pytest
 
 from slicerxai.data.lesions import label_lesions
 from slicerxai.data.phantom.centres import NEUTRAL
-from slicerxai.data.phantom.lesions import DEEP, INFRATENTORIAL, JUXTACORTICAL, PERIVENTRICULAR, REGIONS
+from slicerxai.data.phantom.lesions import INFRATENTORIAL, PERIVENTRICULAR, REGIONS
 from slicerxai.data.phantom.parameters import Population
 from slicerxai.data.phantom.patient import Truth, simulate_truth
 from slicerxai.data.readers import read_cohort
@@ -54,7 +54,7 @@ def test_storage_does_not_matter(truth: Truth) -> None:
     images = truth.images(NEUTRAL)
     mask = truth.volume(truth.lesions.truth.astype(np.uint8))
     plain = patient_regions(mask, images)
-    i, j, k = mask.shape
+    i = mask.shape[0]
     turn = np.array([[0, 0, -1, i - 1], [1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
     def turned(volume: Volume) -> Volume:
