@@ -13,6 +13,7 @@ from slicerxai.explain.contract import Check, Explanation, Flag, Inputs, Overlay
 from slicerxai.explain.lesion_cells import LESION_COLUMNS, lesion_cells, rounded
 from slicerxai.explain.quality_checks import alarm_check
 from slicerxai.explain.quality_parameters import QualityParameters
+from slicerxai.explain.slices import SUSPICION
 from slicerxai.models.protocols import Segmentation, Segmenter
 from slicerxai.monitoring.case_reading import LesionOutcome, lesion_outcomes
 from slicerxai.monitoring.lesion_alarm import LesionAlarm
@@ -68,7 +69,7 @@ def _overlays(segmentation: Segmentation, numbered: Volume, found: Sequence[Lesi
             numbered.with_array(marked), "labelmap", "label", "Predicted lesions that are likely to be false."
         ),
         "lesions": Overlay(numbered.with_array(rest), "labelmap", "label", "The other predicted lesions."),
-        "suspicion": Overlay(
+        SUSPICION: Overlay(
             numbered.with_array(suspicion[number]),
             "probability",
             "probability",
@@ -87,9 +88,9 @@ def _table(found: Sequence[LesionOutcome]) -> Table:
 
 
 def _flag(one: LesionOutcome) -> Flag:
-    chance = "" if one.suspicion is None else f"no lesion with an estimated chance of {100 * one.suspicion:.0f} %"
+    chance = "" if one.suspicion is None else f": an estimated {100 * one.suspicion:.0f} % that there is no lesion"
     where = ", ".join(f"{value:.0f}" for value in one.lesion.centroid)
-    message = f"Look again: {chance}. At R, A, S {where} mm, {one.lesion.volume_ml:.2f} ml. Why: {one.reason}."
+    message = f"Look again at R, A, S {where} mm, {one.lesion.volume_ml:.2g} ml{chance}. Why: {one.reason}."
     return Flag(subject=f"lesion {one.lesion.number}", message=message)
 
 

@@ -35,6 +35,8 @@ LETTERS: dict[Plane, str] = {"axial": "RLAP", "coronal": "RLSI", "sagittal": "AP
 
 OUTLINES = ("#35d0ff", "#ffd23f", "#ff7ad9", "#7dff8a", "#ff9e5e", "#c9b6ff")
 MAP_KINDS = ("saliency", "difference")
+SUSPICION = "suspicion"
+"""Name of the map of how likely a predicted lesion is none; drawn as the maps are."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,13 @@ def section(array: NDArray[Any], plane: Plane, index: int) -> NDArray[Any]:
 
 
 def scenes(explanation: Explanation) -> list[Scene]:
-    """One scene per saliency or difference map, or a single one without a map; none where there is no image.
+    """One scene per saliency, difference or suspicion map, or a single one without a map; none where there is no image.
 
     The background of a map is the image whose name occurs in the map's name, else the first one. Labelmaps and maps on
     another grid are resampled onto the image's.
     """
     images = {name: o for name, o in explanation.overlays.items() if o.kind == "image"}
-    maps = {name: o for name, o in explanation.overlays.items() if o.kind in MAP_KINDS}
+    maps = {name: o for name, o in explanation.overlays.items() if o.kind in MAP_KINDS or name == SUSPICION}
     labelmaps = {name: o for name, o in explanation.overlays.items() if o.kind == "labelmap"}
     if not images:
         return []
