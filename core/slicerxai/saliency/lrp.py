@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
 from slicerxai.errors import InputError
+from slicerxai.models.modular import private
 from slicerxai.progress import Progress, silent
 from slicerxai.saliency import lrp_rules
 from slicerxai.saliency.attribution import Accumulator, Attribution
 from slicerxai.saliency.target import Target
-
-
-def twin(network: nn.Module) -> nn.Module:
-    """A copy of the module tree that shares the parameters: hooks on it never touch a network in use elsewhere."""
-    shared: dict[int, object] = {id(t): t for t in chain(network.parameters(), network.buffers())}
-    return copy.deepcopy(network, shared)
 
 
 def lrp(target: Target, progress: Progress = silent) -> Attribution:
@@ -32,7 +25,7 @@ def lrp(target: Target, progress: Progress = silent) -> Attribution:
     Raises:
         InputError: the network uses a layer twice, or has none with weights.
     """
-    network, trace = twin(target.network), lrp_rules.Trace()
+    network, trace = private(target.network), lrp_rules.Trace()
     accumulator = Accumulator(target)
     composite, kept = lrp_rules.composite(trace), 0.0
     with unruled(network) as executed:

@@ -7,7 +7,7 @@ from torch import nn
 
 from slicerxai.errors import InputError
 from slicerxai.saliency import checks
-from slicerxai.saliency.lrp import lrp, twin
+from slicerxai.saliency.lrp import lrp
 from slicerxai.saliency.lrp_rules import EPSILON
 from slicerxai.saliency.target import classification_target, segmentation_target
 
@@ -153,10 +153,3 @@ def test_parameters_without_a_rule_are_named(make_target, tiny_unet):
     result = lrp(make_target(nn.Sequential(tiny_unet(), Gain()).eval()))
     assert result.unruled == ("1",)
     assert checks.rule_coverage(result).verdict == "unreliable"
-
-
-def test_twin_shares_parameters_but_not_modules(tiny_unet):
-    network = tiny_unet()
-    copy = twin(network)
-    assert all(a is b for a, b in zip(network.parameters(), copy.parameters(), strict=True))
-    assert not set(network.modules()) & set(copy.modules())
