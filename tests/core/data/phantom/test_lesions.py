@@ -66,3 +66,9 @@ def test_lesions_lie_in_tissue(truth: Truth) -> None:
     assert truth.lesions.truth[~a.brain].sum() == 0
     assert a.csf[truth.lesions.truth].mean() < 0.15
     assert a.white[truth.lesions.truth].mean() > 0.6
+
+
+@pytest.mark.parametrize("affected", [(INFRATENTORIAL,), (PERIVENTRICULAR, INFRATENTORIAL)])
+def test_only_affected_regions_have_lesions_and_each_has_one(truth: Truth, affected: tuple[int, ...]) -> None:
+    lesions = simulate_lesions(np.random.default_rng(4), truth.anatomy, 3.0, affected).lesions
+    assert {lesion.region for lesion in lesions} == set(affected)

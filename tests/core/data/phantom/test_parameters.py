@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -37,3 +38,17 @@ def test_quantiles_of_the_population() -> None:
     assert population.load(0.5) == pytest.approx(8)
     assert population.load(0.8413447) == pytest.approx(8 * 2.718281828, rel=1e-4)
     assert population.age(0.9999999) == 75
+
+
+def test_affected_regions_follow_the_draws() -> None:
+    chances = {"periventricular": 0.5, "juxtacortical": 0.4, "infratentorial": 0.3, "deep white matter": 0.2}
+    population = Population(affected=chances)
+    assert Population().regions(np.zeros(4)) is None
+    assert population.regions(np.array([0.6, 0.3, 0.29, 0.9])) == (2, 3)
+    assert population.regions(np.array([0.9, 0.9, 0.9, 0.21])) == (4,)  # none: the one that came closest
+    draws = np.random.default_rng(0).random((4000, 4))
+    affected = [population.regions(row) or () for row in draws]
+    for label, chance in enumerate(chances.values(), start=1):
+        assert abs(np.mean([label in regions for regions in affected]) - chance) < 0.1
+    with pytest.raises(ValidationError, match="every region"):
+        Population(affected={"periventricular": 0.5})
