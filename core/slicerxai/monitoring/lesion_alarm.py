@@ -12,6 +12,9 @@ from slicerxai.monitoring.lesion_alarm_parameters import LesionAlarmParameters
 from slicerxai.monitoring.lesion_readings import Array, Flags, LesionReadings, names
 from slicerxai.monitoring.logistic import Logistic
 
+UNITS = {"volume": " mm³", "entropy": " bits", "contrast": " SD", "depth": " mm"}
+DECIMALS = {"volume": 0, "depth": 0}
+
 
 @dataclass(frozen=True)
 class LesionJudgement:
@@ -63,14 +66,14 @@ class LesionAlarm(BaseModel):
         return LesionJudgement(suspicion, flags, tuple(self._reason(row) for row in readings.features))
 
     def _reason(self, row: Array) -> str:
-        """The feature that raises the suspicion of this lesion most, beside what is usual."""
+        """The measure that raises the suspicion of this lesion most, beside its mean over the fitting cases."""
         centre, scale = np.array(self.model.centre), np.array(self.model.scale)
         raise_by = np.array(self.model.weights) * (row - centre) / scale
         strongest = int(np.argmax(raise_by))
         if raise_by[strongest] <= 0:
             return "nothing about it is more suspicious than usual"
         name = names(self.parameters.saliency)[strongest]
-        return f"{name} {row[strongest]:.2f}, where {centre[strongest]:.2f} ± {scale[strongest]:.2f} is usual"
+        return f"{_shown(name, row[strongest])}, where {_shown(name, centre[strongest], named=False)} is usual"
 
     def text(self) -> str:
         """JSON."""
@@ -97,3 +100,11 @@ class LesionAlarm(BaseModel):
             )
             raise ConflictError(msg)
         return alarm
+
+
+def _shown(name: str, value: float, *, named: bool = True) -> str:
+    """A measure in words with its unit; logarithms are undone."""
+    if name == "log volume":
+        name, value = "volume", float(np.exp(value))
+    amount = f"{value:.{DECIMALS.get(name, 2)}f}{UNITS.get(name, '')}"
+    return f"{name} {amount}" if named else amount

@@ -53,7 +53,22 @@ def test_false_lesions_are_the_suspicious_ones(cohort):
     assert 0.1 < judged.flagged.mean() < 0.3
     assert judged.suspicion[judged.flagged].min() > judged.suspicion[~judged.flagged].max()
     worst = int(judged.suspicion.argmax())
-    assert judged.reasons[worst].startswith(("log volume", "mean probability"))
+    assert judged.reasons[worst].startswith(("volume", "mean probability"))
+
+
+def test_reasons_in_words(cohort):
+    alarm = fitted(cohort)
+    model = alarm.model.model_copy(
+        update={"centre": (4.6, 0.8) + (0.0,) * 6, "scale": (1.0,) * 8, "weights": (-1.0, -3.0) + (0.0,) * 6}
+    )
+    alarm = alarm.model_copy(update={"model": model})
+    new, _ = case(np.random.default_rng(1), 3)
+    new.features[:] = [[2.0, 0.7] + [0.0] * 6, [4.6, 0.2] + [0.0] * 6, [9.0, 0.9] + [0.0] * 6]
+    assert alarm.judge(new).reasons == (
+        "volume 7 mm³, where 99 mm³ is usual",
+        "mean probability 0.20, where 0.80 is usual",
+        "nothing about it is more suspicious than usual",
+    )
 
 
 def test_budget_holds_on_the_fitting_cases(cohort):
