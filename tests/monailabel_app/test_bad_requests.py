@@ -161,6 +161,8 @@ CASES: dict[str, Bad | Callable[[Path], Bad]] = {
     "train: bad parameter": Bad("POST", "/train/fast", 422, "steps", body={"steps": -1}),
     "train: unknown parameter": Bad("POST", "/train/fast", 422, "colour", body={"colour": 1}),
     "train: name with ../": Bad("POST", "/train/fast", 422, "name", body={"name": "../escaped"}),
+    "train: no reviews": Bad("POST", "/train/classifier", 409, "review"),
+    "train: labels beside the reviews": Bad("POST", "/train/classifier", 422, "targets", body={"targets": "a,b"}),
     "train: in the server": Bad("POST", "/train/fast?run_sync=true", 422, "run_sync"),
     "train: python path": Bad("POST", "/train/fast", 422, "bundle_path", body={"bundle_path": "/tmp"}),
     "train: body a list": Bad("POST", "/train/fast", 422, "dictionary", body=[1]),
