@@ -55,6 +55,19 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def tables(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Rows one after the other that share at least half of their columns are one table."""
+    found: list[list[dict[str, Any]]] = []
+    for row in rows:
+        if found:
+            last = found[-1][-1].keys()
+            if 2 * len(last & row.keys()) >= min(len(last), len(row)):
+                found[-1].append(row)
+                continue
+        found.append([row])
+    return found
+
+
 def run(name: str, data: Path | None, out: Path, quick: bool) -> Path:
     """Run one benchmark, print its table and write `OUT/NAME.json`."""
     out.mkdir(parents=True, exist_ok=True)
@@ -65,7 +78,9 @@ def run(name: str, data: Path | None, out: Path, quick: bool) -> Path:
     temporary = target.with_suffix(".json.tmp")
     temporary.write_text(json.dumps(result, indent=2) + "\n")
     temporary.replace(target)
-    print(f"## {name}\n\n{markdown(result['rows'])}\n")
+    print(f"## {name}\n")
+    for rows in tables(result["rows"]):
+        print(f"{markdown(rows)}\n")
     print(markdown([{"figure": key, "value": value} for key, value in result["figures"].items()]))
     for note in result.get("notes", []):
         print(f"\n- {note}")

@@ -1,0 +1,9 @@
+from benchmarks.__main__ import markdown, tables
+
+
+def test_rows_of_another_kind_begin_a_table():
+    scores = [{"setting": "a", "method": "x", "F1": 0.5, "SD": 0.1}, {"setting": "a", "method": "y", "F1": 0.25}]
+    reviews = [{"setting": "a", "aurc": 1 / 3, "auroc": 0.5, "ece": None}]
+    assert tables([*scores, *reviews, *scores]) == [scores, reviews, scores]
+    assert tables([]) == []
+    assert markdown(reviews).splitlines()[-1] == "| a | 0.3333 | 0.5 |  |"
