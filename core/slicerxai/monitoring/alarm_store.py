@@ -118,7 +118,7 @@ class AlarmStore:
         except (ValueError, KeyError, TypeError):
             sound = False
         if not sound:
-            msg = f"the alarm {path.stem} is damaged; delete {path} and fit it again with slicerxai alarm"
+            msg = f"alarm {path.stem} is damaged; delete HOME/alarms/…/{path.name} and fit it again with slicerxai alarm"
             raise InputError(msg)
         return content
 
