@@ -65,7 +65,7 @@ def read(user: Any, url: str, chosen: Any) -> None:
     user.connects(url, chosen.model)
     if user.ui.scoreButton.enabled:
         user.click(user.ui.scoreButton)
-        user.waits(lambda: user.ui.scoreProgressBar.value > 300 or not user.ui.stopButton.enabled, 3600)
+        user.waits(lambda: user.panel.feed.worklist.settled > 1, 3600)
         picture(user, chosen.out / "1-scoring.png")
         user.waits(lambda: not user.panel.feed.worklist.scoring, 3600)
     user.ui.modelSection.collapsed = True

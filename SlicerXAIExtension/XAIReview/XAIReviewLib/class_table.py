@@ -40,6 +40,7 @@ class ClassTable:
     ) -> None:
         self.table = table
         self._classes: tuple[ClassItem, ...] = ()
+        self._thresholds: Mapping[str, float] = {}
         self._given: Mapping[str, bool] | None = None
         self._editing = False
         self._on_chosen, self._on_activated, self._on_edited = chosen, activated, edited
@@ -69,17 +70,23 @@ class ClassTable:
         return {one.label: box.checkState() == qt.Qt.Checked for one, box in zip(self._classes, boxes)}
 
     def fill(
-        self, classes: tuple[ClassItem, ...], given: Mapping[str, bool] | None, editing: bool, chosen: str
+        self,
+        classes: tuple[ClassItem, ...],
+        thresholds: Mapping[str, float],
+        given: Mapping[str, bool] | None,
+        editing: bool,
+        chosen: str,
     ) -> None:
         """Show these classes.
 
         Args:
+            thresholds: from which probability each counts as present.
             given: which are present according to the reader; None as predicted.
             editing: whether the reader may change that.
             chosen: the class to choose.
         """
-        if (classes, given, editing) != (self._classes, self._given, self._editing):
-            self._classes, self._given, self._editing = classes, given, editing
+        if (classes, thresholds, given, editing) != (self._classes, self._thresholds, self._given, self._editing):
+            self._classes, self._thresholds, self._given, self._editing = classes, thresholds, given, editing
             self.table.blockSignals(True)
             self.table.clearContents()
             self.table.rowCount = len(classes)
@@ -109,6 +116,7 @@ class ClassTable:
                 cell.setToolTip(_present_hint(one, present))
             elif column == 2:
                 cell.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                cell.setToolTip(words.threshold(self._thresholds.get(one.label)))
             else:
                 cell.setIcon(bars.share(one.suspicion, 1.0))
             cell.setFlags(flags)

@@ -19,12 +19,13 @@ from .lesion_table import LesionTable
 from .logic import ReviewLogic
 from .opened import FLAGGED_COLOUR, OTHER_COLOUR
 from .overlay_section import OverlaySection
+from .tables import thresholds_of
 
 NOTHING = "No image is open. Choose one in the worklist and press “Open”, or “Next open” for the most suspicious one."
 VERDICTS = {
-    "reliable": "the checks of these maps are passed.",
-    "caution": "use these maps with caution.",
-    "unreliable": "do not rely on these maps.",
+    "reliable": "the checks of maps and alarm are passed.",
+    "caution": "take maps and alarm with care.",
+    "unreliable": "do not rely on maps and alarm.",
 }
 NO_PLACE = "The map of {} is empty, or not there yet."
 
@@ -76,11 +77,11 @@ class ItemSection:
         if found is None:
             return
         document = found.document
-        self._show_parts(item)
+        self._show_parts(item, document)
         done = found.complete
         self.ui.verdictLabel.visible = self.ui.checksSection.visible = done
         if done:
-            self.ui.verdictLabel.text = f"<small>{verdict_html(document, VERDICTS, flags=False)}</small>"
+            self.ui.verdictLabel.text = f"<small>{_verdict(document)}</small>"
             self.ui.checksLabel.text = checks_html(document)
         caption = document.get("figures", {}).get("graph", {}).get("caption", "")
         self.ui.graphSection.visible = self.graph.show(found.graph if done else b"", str(caption))
@@ -107,7 +108,7 @@ class ItemSection:
             return
         self._go_to_class(most_suspicious(self._item))
 
-    def _show_parts(self, item: Item | None) -> None:
+    def _show_parts(self, item: Item | None, document: dict[str, Any]) -> None:
         lesions = item.lesions if item is not None else ()
         classes = item.classes if item is not None else ()
         correcting = self._decision.correcting
@@ -117,7 +118,7 @@ class ItemSection:
         drawing = self._logic.parameters().drawing
         labels = [one.label for one in classes]
         chosen = drawing.first if drawing.first in labels else (labels[0] if labels else "")
-        self.classes.fill(classes, given, correcting, chosen)
+        self.classes.fill(classes, thresholds_of(document), given, correcting, chosen)
         self.lesions.fill(lesions)
         ui = self.ui
         ui.classTable.visible = ui.reasonsLabel.visible = ui.goButton.visible = bool(classes)
@@ -145,6 +146,12 @@ def most_suspicious(item: Item) -> str:
     if not item.classes:
         return ""
     return max(item.classes, key=lambda one: (one.flagged, one.suspicion or 0.0)).label
+
+
+def _verdict(document: dict[str, Any]) -> str:
+    """The verdict on the maps and the gravest reason; the checks have the others."""
+    lines = verdict_html(document, VERDICTS, flags=False).split("<br>")
+    return " ".join(lines[:2])
 
 
 def _count(lesions: tuple[LesionItem, ...]) -> str:

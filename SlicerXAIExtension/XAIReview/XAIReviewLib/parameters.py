@@ -33,8 +33,8 @@ class Drawing:
     mode: str = ONE
     first: str = ""
     second: str = ""
-    threshold: float = 0.15
-    opacity: float = 0.75
+    threshold: float = 0.3
+    opacity: float = 0.6
 
 
 @dataclass(frozen=True)

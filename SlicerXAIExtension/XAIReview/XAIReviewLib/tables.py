@@ -9,12 +9,15 @@ from typing import Any
 
 from XAILib.worklist import ClassItem, Item, LesionItem
 
+from .prepared import labels_of
+
 Document = Mapping[str, Any]
 
 
 def classes_of(document: Document) -> tuple[ClassItem, ...]:
-    """The classes of a result; empty when it has none."""
-    return tuple(
+    """The classes of a result, in the order of the model; empty when it has none."""
+    order = labels_of(document)
+    found = (
         ClassItem(
             label=str(row["class"]),
             probability=_number(row.get("probability")) or 0.0,
@@ -27,6 +30,13 @@ def classes_of(document: Document) -> tuple[ClassItem, ...]:
         for row in _rows(document, "classes")
         if "class" in row
     )
+    return tuple(sorted(found, key=lambda one: order.index(one.label) if one.label in order else len(order)))
+
+
+def thresholds_of(document: Document) -> dict[str, float]:
+    """From which probability each class counts as present, as far as a result says so."""
+    found = {str(row.get("class")): _number(row.get("threshold")) for row in _rows(document, "classes")}
+    return {label: value for label, value in found.items() if value is not None}
 
 
 def lesions_of(document: Document) -> tuple[LesionItem, ...]:

@@ -14,7 +14,10 @@ SCORES = {
     "tta": "spread under test-time augmentation",
     "mc_dropout": "spread under Monte Carlo dropout",
 }
-ACTIONS = {"swap": "reverses the prediction", "review": "asks for a second reading"}
+ACTIONS = {
+    "swap": "what is flagged is more likely to be the reverse",
+    "review": "what is flagged asks for a second reading",
+}
 NO_ALARM = (
     "No alarm is fitted for this model; fit one with:<br><code>slicerxai alarm {} COHORT</code><br>"
     "then press “Refresh”. Until then nothing can be scored."
@@ -87,6 +90,11 @@ def images(number: int) -> str:
 def percent(value: float | None) -> str:
     """A share or probability in [0, 1]."""
     return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def threshold(value: float | None) -> str:
+    """From which probability a class counts as present."""
+    return "" if value is None else f"Counts as present from {100 * value:.2g} % on."
 
 
 def reasons(classes: tuple[ClassItem, ...], chosen: str) -> str:

@@ -42,7 +42,8 @@ def test_scoring_fills_the_worklist(user: Any, review_server: Any) -> None:
     shutil.rmtree(review_server.studies / FOLDER, ignore_errors=True)  # what other tests have scored
     user.connects(review_server.url)
     text = user.sees()
-    assert "Alarm: how distinct the maps of the classes are; asks for a second reading. Fitted on 40 cases." in text
+    assert "Alarm: how distinct the maps of the classes are; what is flagged asks for a second reading." in text
+    assert "Fitted on 40 cases." in text
     assert user.rows(1) == ["not scored"] * 4
     assert "4 not scored" in text
     assert "Open an image first." in user.ui.acceptButton.toolTip
@@ -89,6 +90,7 @@ def test_an_opened_image_with_its_maps(scored: Any, review_server: Any) -> None:
     assert [table.item(row, 1).text() == "yes" for row in range(3)] == [one.predicted for one in item.classes]
     assert [table.item(row, 2).text() for row in range(3)] == [f"{100 * one.probability:.0f} %" for one in item.classes]
     assert [table.item(row, 3).text() for row in range(3)] == [f"{one.suspicion:.2f}" for one in item.classes]
+    assert table.item(0, 2).toolTip() == "Counts as present from 50 % on."
     worst = max(item.classes, key=lambda one: (one.flagged, one.suspicion))
     assert table.currentRow() == [one.label for one in item.classes].index(worst.label)
     assert f"{worst.label}: the maps for {worst.label} and" in user.sees()
