@@ -114,18 +114,22 @@ def measured(readings: Readings, classifiers: tuple[Logistic, ...] | None, param
     if classifiers is not None:
         features = (distance_features(readings, c, margin=parameters.margin) for c in range(len(classifiers)))
         return np.stack([model.probability(x) for model, x in zip(classifiers, features, strict=True)], 1)
-    if readings.distances is not None and parameters.pooling == "nearest":
-        return nearest_distance(readings.distances)
+    if parameters.score == "distinctiveness" and parameters.pooling == "nearest":
+        return nearest_distance(_distances(readings))
     return readings.measure
 
 
 def distance_features(readings: Readings, label: int, *, margin: bool) -> Array:
     """v_i, the distances of one class's map from each of the others, (N, L − 1), and its margin if asked for."""
-    if readings.distances is None:
-        msg = "rule 'classifier' reads distances between maps, and these readings have none"
-        raise InputError(msg)
-    vector = np.delete(readings.distances[:, label], label, axis=1)
+    vector = np.delete(_distances(readings)[:, label], label, axis=1)
     return np.concatenate([vector, margins(readings, label)], 1) if margin else vector
+
+
+def _distances(readings: Readings) -> Array:
+    if readings.distances is None:
+        msg = "the alarm reads distances between maps, and these readings have none"
+        raise InputError(msg)
+    return readings.distances
 
 
 def calibration_features(parameters: AlarmParameters, readings: Readings, measure: Array, label: int) -> Array:

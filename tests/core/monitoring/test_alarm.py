@@ -1,6 +1,7 @@
 """Fitting, judging, and the bond between an alarm and its model."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,6 +147,13 @@ def test_readings_of_another_kind_are_refused():
     other, _ = readings(0, kind="entropy")
     with pytest.raises(ConflictError, match=r"lrp maps.*entropy"):
         alarm.judge(other)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"rule": "classifier"}])
+def test_readings_without_their_distances_are_refused(parameters):
+    found, _ = readings(0)
+    with pytest.raises(InputError, match="distances between maps"):
+        fitted(AlarmParameters(**parameters)).judge(replace(found, distances=None))
 
 
 @pytest.mark.parametrize(
