@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from slicerxai.models.protocols import Model
     from slicerxai.monitoring.alarm_store import AlarmStore
 
+FOLDS = 5
 FEWEST = 4
 """Subjects left aside below which no alarm is fitted."""
 
@@ -41,6 +42,8 @@ def fit_after_training(
 ) -> AfterTraining:
     """Fit and keep an alarm on the cases of a training that were left aside for validation.
 
+    It flags for review, within the default budget: turning predictions round needs more cases than are usual here.
+
     Args:
         cases: all of the training. rater: whose masks a segmenter learned.
 
@@ -59,8 +62,11 @@ def fit_after_training(
             else "none was left aside"
         )
         return AfterTraining(None, f"no alarm: {few}; {advice}")
-    kind = LesionAlarmParameters if isinstance(model, Segmenter) else AlarmParameters
-    parameters = kind(folds=min(kind().folds, subjects))
+    parameters: AlarmParameters | LesionAlarmParameters
+    if isinstance(model, Segmenter):
+        parameters = LesionAlarmParameters(folds=min(FOLDS, subjects))
+    else:
+        parameters = AlarmParameters(action="review", folds=min(FOLDS, subjects))
     try:
         alarm = fit_for(model, aside, parameters, rater=rater, progress=progress)
     except InputError as error:

@@ -135,7 +135,9 @@ def test_after_training_the_cases_left_aside_make_an_alarm(model, cases, tmp_pat
     fitted = fit_after_training(loaded, cases, store)
     assert fitted.id == store.newest_id(loaded.info.digest)
     assert "10 cases" in fitted.message
-    assert store.newest(loaded.info.digest).alarm.cases == tuple(case.id for case in cases[2:])
+    kept = store.newest(loaded.info.digest).alarm
+    assert kept.cases == tuple(case.id for case in cases[2:])
+    assert kept.parameters.action == "review"
 
 
 @pytest.mark.parametrize(("aside", "says"), [(0, "none was left aside"), (4, "2 subjects")])
