@@ -23,11 +23,13 @@ KINDS: dict[type[AlarmParameters] | type[LesionAlarmParameters], str] = {
     LesionAlarmParameters: "segmenter",
 }
 """What takes which parameters."""
+NAMED = 8
+"""Cases that are named on the terminal; JSON has all."""
 FIGURES = {
     "wrong": "share of wrong predictions",
-    "flagged": "share of flagged predictions",
+    "flagged": "share of predictions that are better turned round",
     "f1": "mean F1",
-    "f1_swapped": "mean F1 with flagged predictions turned round",
+    "f1_swapped": "mean F1 with these turned round",
     "f1_swapped_held_out": "the same, on cases left out in turn",
     "lesions": "predicted lesions",
     "false": "share of false lesions",
@@ -99,8 +101,8 @@ def _either(one: click.ParamType, other: click.ParamType) -> click.ParamType:
 def _say(identifier: str, model: str, found: Separated, figures: dict[str, float]) -> None:
     click.echo(f"alarm {identifier} of model {model!r}, fitted on {len(found.unseen)} cases")
     if found.trained:
-        names = ", ".join(case.id for case in found.trained)
-        click.echo(f"  left out, for the model was trained on them: {names}")
+        names = ", ".join(case.id for case in found.trained[:NAMED]) + (", …" if len(found.trained) > NAMED else "")
+        click.echo(f"  left out, for the model was trained on them: {len(found.trained)} ({names})")
     if not found.known:
         click.echo("  the model does not say what it was trained on: see to it that these cases were not used")
     for name, value in figures.items():

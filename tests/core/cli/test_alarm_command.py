@@ -54,7 +54,7 @@ def test_an_alarm_on_unseen_cases_is_used_by_the_next_explanation(models, cohort
     assert json.loads(capsys.readouterr().out)["parameters"]["alarm"] == "none"
     assert run(["alarm", "regions", str(cohort), "--score", "entropy", "--folds", "0"]) == 0
     said = capsys.readouterr().out
-    assert "left out, for the model was trained on them: p0, p1" in said
+    assert "left out, for the model was trained on them: 2 (p0, p1)" in said
     assert "share of wrong predictions" in said
 
 
