@@ -150,12 +150,11 @@ def _with_distances(found: Sequence[ClassOutcome], distances: NDArray[np.float64
 
 
 def _flag(one: ClassOutcome, alarm: Alarm | None) -> Flag:
-    call = "present" if one.predicted else "absent"
-    chance = "" if one.suspicion is None else f", wrong with an estimated chance of {100 * one.suspicion:.0f} %"
+    call, other = ("present", "absent") if one.predicted else ("absent", "present")
     turned = ""
-    if alarm is not None and alarm.parameters.action == "swap":
-        turned = f"; the alarm would call it {'absent' if one.predicted else 'present'}"
-    return Flag(subject=one.label, message=f"Read again: called {call}{chance}{turned}. Why: {one.reason}.")
+    if alarm is not None and alarm.parameters.action == "swap" and one.suspicion is not None:
+        turned = f", which the alarm would call {other}; an estimated {100 * one.suspicion:.0f} % that it is wrong"
+    return Flag(subject=one.label, message=f"Read again: called {call}{turned}. Why: {one.reason}.")
 
 
 def _metrics(found: Sequence[ClassOutcome]) -> dict[str, float]:

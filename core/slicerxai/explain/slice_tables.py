@@ -123,6 +123,7 @@ def data_uri(content: bytes) -> str:
 def _plans(shown: Sequence[Scene]) -> list[_Plan]:
     maps = [scene for scene in shown if scene.heat is not None and not scene.outlines]
     if len(maps) == len(shown) > 1 and len({scene.name for scene in shown}) == 1:
+        maps = _same_colours(maps)
         first = maps[0]
         columns = [_Column(first, outlines=False, heat=False)]
         columns += [_Column(scene, outlines=False, heat=True) for scene in maps]
@@ -138,6 +139,14 @@ def _plan(scene: Scene) -> _Plan:
         return _Plan(scene.name, scene, columns)
     columns.append(_Column(scene, outlines=True, heat=True))
     return _Plan(f"{scene.heat.name} on {scene.name}", scene, columns)
+
+
+def _same_colours(maps: Sequence[Scene]) -> list[Scene]:
+    """With the colours for and against in all maps when one of them needs both."""
+    heats = [scene.heat for scene in maps if scene.heat is not None]
+    if not any(heat.diverging for heat in heats):
+        return list(maps)
+    return [replace(scene, heat=replace(heat, low=-heat.high)) for scene, heat in zip(maps, heats, strict=True)]
 
 
 def _together(maps: Sequence[Scene]) -> Scene:
