@@ -1,5 +1,7 @@
 """Quality of a segmenter's lesions, on a hand-weighted one whose small lesions are false."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
@@ -11,11 +13,14 @@ from slicerxai.explain.quality import QualityExplainer
 from slicerxai.explain.quality_parameters import QualityParameters
 from slicerxai.explain.report import render
 from slicerxai.monitoring.alarm_parameters import AlarmParameters
-from slicerxai.monitoring.alarm_store import AlarmStore
+from slicerxai.monitoring.alarm_store import AlarmStore, StoredAlarm
 from slicerxai.monitoring.case_reading import judged_lesions
 from slicerxai.monitoring.fitting import fit_for
 from slicerxai.monitoring.lesion_alarm_parameters import LesionAlarmParameters
 from slicerxai.progress import silent
+from slicerxai.server.monailabel.quality import judged
+from slicerxai.server.worklist import item, why
+from slicerxai.server.worklist_store import Record
 from slicerxai.settings import settings
 from tests.support.classifier import store_alarm
 from tests.support.spots import SPOTS, SpotSegmenter, scan
@@ -63,6 +68,23 @@ def test_false_lesions_of_the_fit_are_the_suspicious_ones(alarm):
     assert second.suspicion > 0.8
     assert first.suspicion < 0.2
     assert (first.flagged, second.flagged) == (False, True)
+
+
+def test_scoring_keeps_the_lesions_of_an_image(cases, alarm):
+    found = judged(MODEL, cases[0].images, StoredAlarm("0" * 12, "lesions", "spots", 0.0, alarm))
+    first, second = found["lesions"]
+    assert found["suspicion"] == pytest.approx(first.suspicion + second.suspicion)
+    assert (first.lesion, second.lesion, first.flagged, second.flagged) == (1, 2, False, True)
+    at = (scan().affine @ [*SPOTS[2], 1])[:3]
+    np.testing.assert_allclose(second.centre, at, atol=3)
+    record = Record(image="one", files={}, alarm="0" * 12, time=datetime.now(UTC), **found)
+    assert why(item("one", record, None)) == second.reason
+
+
+def test_scoring_refuses_an_alarm_of_the_other_kind(cases, alarms):
+    store_alarm(alarms, "spots", MODEL.info.digest)
+    with pytest.raises(InputError, match="not of the model's kind"):
+        judged(MODEL, cases[0].images, alarms.newest(MODEL.info.digest))
 
 
 def test_flags_table_overlays_and_report(alarms, alarm):
