@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BAR = 22
 """Height of the bar over a view, as Slicer has one."""
-CLOSER = 0.8
+CLOSER = 0.65
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("model", help="name of the model")
     parser.add_argument("--image", default="", help="to open; the most suspicious by default")
     parser.add_argument("--first", default="", help="class to show; the most suspicious by default")
-    parser.add_argument("--second", default="", help="class to blend it with")
+    parser.add_argument("--second", default="", help="class to blend it with; the one that is most alike by default")
     chosen = parser.parse_args()
     sys.path[:0] = [str(path) for path in (HERE, HERE / "panel", HERE / "review")]
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -79,8 +79,8 @@ def read(user: Any, url: str, chosen: Any) -> None:
     picture(user, chosen.out / "3-opened.png")
     if user.ui.lesionTable.isVisible():
         return
+    user.click(user.ui.blendButton)
     for combo, label in ((user.ui.firstCombo, chosen.first), (user.ui.secondCombo, chosen.second)):
-        user.click(user.ui.blendButton)
         if label:
             user.choose(combo, label)
     user.waits(lambda: user.panel.logic.shown.blend is not None)

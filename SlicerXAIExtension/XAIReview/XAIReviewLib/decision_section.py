@@ -15,6 +15,7 @@ from .logic import ReviewLogic
 from .parameters import Draft
 
 NO_CLASSES = "Lesions have no boxes to correct: mark the prediction as wrong, or draw the lesions and submit them."
+CORRECTING = "Check the boxes of the classes that are present, and save."
 NOT_SCORED = "Press “Score images” first: only a prediction that was scored can be accepted."
 DECIDED = "Decided already; press “Undo” to decide anew."
 
@@ -75,7 +76,10 @@ class DecisionSection:
         comment = self.draft.comment or (item.review.comment if item is not None and item.review is not None else "")
         if str(self.ui.commentEdit.text) != comment:
             self.ui.commentEdit.text = comment
-        self.ui.reviewLabel.text = escape(words.review(item)) if item is not None else ""
+        told = words.review(item) if item is not None else ""
+        if self.correcting and (item is None or item.open):
+            told = CORRECTING
+        self.ui.reviewLabel.text = escape(told)
 
     def edited(self, labels: Mapping[str, bool]) -> None:
         """The reader has changed a class."""

@@ -19,7 +19,7 @@ from .lesion_table import LesionTable
 from .logic import ReviewLogic
 from .opened import FLAGGED_COLOUR, OTHER_COLOUR
 from .overlay_section import OverlaySection
-from .tables import thresholds_of
+from .tables import nearest_of, thresholds_of
 
 NOTHING = "No image is open. Choose one in the worklist and press “Open”, or “Next open” for the most suspicious one."
 VERDICTS = {
@@ -51,7 +51,7 @@ class ItemSection:
         self._decision = decision
         self._changed = changed
         self._item: Item | None = None
-        self.classes = ClassTable(ui.classTable, overlays.choose, self._go_to_class, self._edited)
+        self.classes = ClassTable(ui.classTable, self._choose, self._go_to_class, self._edited)
         self.lesions = LesionTable(ui.lesionTable, self._go_to_lesion)
         self.graph = GraphPicture(ui.graphLabel)
         ui.emptyLabel.text = NOTHING
@@ -99,14 +99,16 @@ class ItemSection:
         enable(self.ui.reportButton, report_reason, "Open the full report of this image in the web browser.")
 
     def go(self) -> None:
-        """Centre the views on what is most suspicious."""
+        """Show what is most suspicious of the image, and go there."""
         if self._item is None:
             return
         if self._item.lesions:
             lesion = max(self._item.lesions, key=lambda one: one.suspicion or 0.0)
             self._logic.jump_to(lesion.centre)
-            return
-        self._go_to_class(most_suspicious(self._item))
+        elif self._item.classes:
+            label = most_suspicious(self._item)
+            self._choose(label)
+            self._go_to_class(label)
 
     def _show_parts(self, item: Item | None, document: dict[str, Any]) -> None:
         lesions = item.lesions if item is not None else ()
@@ -126,6 +128,11 @@ class ItemSection:
         ui.reasonsLabel.text = words.reasons(classes, chosen) if classes else ""
         ui.lesionsLabel.visible = bool(not classes and item is not None and (item.scored or lesions))
         ui.lesionsLabel.text = _count(lesions)
+
+    def _choose(self, label: str) -> None:
+        """Show the map of a class; it is blended with the one that is most like it."""
+        found = self._logic.shown
+        self._overlays.choose(label, nearest_of(found.document, label) if found is not None else "")
 
     def _go_to_class(self, label: str) -> None:
         found = self._logic.shown

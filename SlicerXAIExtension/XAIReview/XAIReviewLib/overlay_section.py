@@ -86,9 +86,14 @@ class OverlaySection:
         self.ui.secondLabel.visible = self.ui.secondCombo.visible = drawing.mode == BLEND
         self.ui.legendLabel.text = legend(drawing)
 
-    def choose(self, label: str) -> None:
-        """Show the map of a class."""
-        self._keep(replace(self._drawing, first=label))
+    def choose(self, label: str, other: str) -> None:
+        """Show the map of a class.
+
+        Args:
+            other: the class that it is blended with; empty for the one that is chosen already.
+        """
+        drawing = self._drawing
+        self._keep(replace(drawing, first=label, second=other or drawing.second))
 
     def draw(self) -> None:
         """Draw the shown image as it is wished."""

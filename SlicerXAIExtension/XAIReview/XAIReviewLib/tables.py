@@ -33,6 +33,14 @@ def classes_of(document: Document) -> tuple[ClassItem, ...]:
     return tuple(sorted(found, key=lambda one: order.index(one.label) if one.label in order else len(order)))
 
 
+def nearest_of(document: Document, label: str) -> str:
+    """The class whose map is most like that of another one; empty where the result does not say."""
+    row = next((row for row in _rows(document, "distances") if label in list(row.values())[:1]), {})
+    distances = {name: _number(value) for name, value in list(row.items())[1:] if name != label}
+    known = {name: value for name, value in distances.items() if value is not None}
+    return min(known, key=lambda name: known[name]) if known else ""
+
+
 def thresholds_of(document: Document) -> dict[str, float]:
     """From which probability each class counts as present, as far as a result says so."""
     found = {str(row.get("class")): _number(row.get("threshold")) for row in _rows(document, "classes")}

@@ -19,7 +19,7 @@ from XAIPanels.words import RESEARCH_USE
 from . import words
 from .decision_section import DecisionSection
 from .feed import Feed
-from .item_section import ItemSection, most_suspicious
+from .item_section import ItemSection
 from .logic import ReviewLogic
 from .opener import Opener
 from .overlay_section import OverlaySection
@@ -154,8 +154,6 @@ class ReviewPanel:
         shown, item = self.logic.shown, self.shown_item
         if shown is not None and item is not None and shown.complete and self._jumped != shown.image_id:
             self._jumped = shown.image_id
-            if item.classes:
-                self.overlays.choose(most_suspicious(item))
             self.follow_scene()
             self.item.go()
         if shown is not None and self.opener.job:

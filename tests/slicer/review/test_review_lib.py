@@ -235,6 +235,16 @@ def test_the_window_of_an_image() -> None:
     assert (low, high) == (0.0, 100.0)
 
 
+def test_the_class_whose_map_is_most_alike() -> None:
+    from XAIReviewLib.tables import nearest_of
+
+    columns, rows = ["class", "a", "b", "c"], [["a", 0.0, 0.4, 0.3], ["b", 0.4, 0.0, None], ["c", 0.3, None, 0.0]]
+    document = {"tables": {"distances": {"title": "", "columns": columns, "rows": rows}}}
+    assert [nearest_of(document, label) for label in ("a", "b", "c", "d")] == ["c", "a", "a", ""]
+    assert nearest_of({"tables": {}}, "a") == ""
+    assert nearest_of({}, "a") == ""
+
+
 def test_words() -> None:
     from XAIReviewLib import words
 

@@ -157,6 +157,7 @@ def test_decisions_survive_server_and_panel(scored: Any, review_server: Any) -> 
     assert (accepted["decision"], accepted["comment"]) == ("accepted", "clear")
     assert user.ui.commentEdit.text == ""
     user.click(user.ui.correctButton)
+    assert "Check the boxes of the classes that are present, and save." in user.sees()
     before = user.panel.item.classes.labels
     user.checks_class("middle")
     assert user.panel.item.classes.labels == {**before, "middle": not before["middle"]}
