@@ -118,7 +118,7 @@ class AlarmStore:
         except (ValueError, KeyError, TypeError):
             sound = False
         if not sound:
-            msg = f"alarm {path.stem} is damaged; delete HOME/alarms/…/{path.name} and fit it again with slicerxai alarm"
+            msg = f"alarm {path.stem} is damaged; delete {path.name} below HOME/alarms and fit it again"
             raise InputError(msg)
         return content
 
