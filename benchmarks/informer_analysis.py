@@ -24,7 +24,7 @@ METHODS: Final = ("ixg", "lrp", "entropy", "tta")
 DRAWS: Final = 30
 BUDGET: Final = 0.1
 FOLDS: Final = 5
-PUBLISHED: Final[dict[str, object]] = {"folds": 0, "pooling": "sum", "margin": False}
+PUBLISHED: Final[dict[str, object]] = {"action": "swap", "folds": 0, "pooling": "sum", "margin": False}
 VARIANTS: Final[dict[str, dict[str, object]]] = {
     "": {},
     "_cv": {"folds": FOLDS},

@@ -27,9 +27,11 @@ NAMED = 8
 """Cases that are named on the terminal; JSON has all."""
 FIGURES = {
     "wrong": "share of wrong predictions",
-    "flagged": "share of predictions that are better turned round",
+    "flagged": "share of flagged predictions",
+    "flagged_wrong_held_out": "of the flagged ones, so many were wrong, on cases left out in turn",
+    "wrong_flagged_held_out": "of the wrong ones, so many were flagged, on cases left out in turn",
     "f1": "mean F1",
-    "f1_swapped": "mean F1 with these turned round",
+    "f1_swapped": "mean F1 with the flagged ones turned round",
     "f1_swapped_held_out": "the same, on cases left out in turn",
     "lesions": "predicted lesions",
     "false": "share of false lesions",

@@ -66,7 +66,7 @@ def fit_after_training(
     if isinstance(model, Segmenter):
         parameters = LesionAlarmParameters(folds=min(FOLDS, subjects))
     else:
-        parameters = AlarmParameters(action="review", folds=min(FOLDS, subjects))
+        parameters = AlarmParameters(folds=min(FOLDS, subjects))
     try:
         alarm = fit_for(model, aside, parameters, rater=rater, progress=progress)
     except InputError as error:

@@ -51,13 +51,17 @@ def fit_alarm(
     features = [calibration_features(parameters, readings, measure, c) for c in classes]
     calibration = tuple(fit_logistic(features[c], wrong[:, c], rising=0) for c in classes)
     inner = np.stack([calibration[c].probability(features[c]) for c in classes], 1)
-    figures = _figures(readings, truth, measure, bands, fit, folds, features)
+    limit = review_limit(inner, parameters.budget) if parameters.action == "review" else None
+    if parameters.action == "review":
+        figures = _review_figures(readings, truth, features, folds, inner, limit)
+    else:
+        figures = _figures(readings, truth, measure, bands, fit, folds, features)
     return Alarm(
         labels=tuple(labels),
         model_digest=model_digest,
         parameters=parameters,
         bands=tuple(bands),
-        limit=review_limit(inner, parameters.budget) if parameters.action == "review" else None,
+        limit=limit,
         classifiers=classifiers,
         calibration=calibration,
         cases=tuple(cases),
@@ -187,10 +191,37 @@ def _figures(
             columns = measure[:, c], predicted[:, c], truth[:, c]
             votes = [fit(*(column[folds != f] for column in columns)) for f in np.unique(folds)]
             held[:, c] = _flags_by_fold(votes, measure[:, c], folds)
-    suspicion = np.stack([_held_out(f, wrong[:, c], folds, rising=0) for c, f in enumerate(features)], 1)
     figures["f1_swapped_held_out"] = evaluation.mean_f1(swapped(predicted, held), truth)
-    figures["aurc_held_out"] = evaluation.aurc(suspicion, wrong)
-    figures["calibration_error_held_out"] = evaluation.calibration_error(suspicion, wrong)
+    return figures | _ranking_figures(_suspicion_held_out(features, wrong, folds), wrong)
+
+
+def _review_figures(
+    readings: Readings, truth: Flags, features: Sequence[Array], folds: Folds | None, inner: Array, limit: float | None
+) -> dict[str, float]:
+    """As `_figures`; what the flags would have found among cases left out in turn."""
+    predicted, wrong = readings.predicted, readings.predicted ^ truth
+    figures = {"wrong": float(wrong.mean()), "f1": evaluation.mean_f1(predicted, truth)}
+    figures["flagged"] = 0.0 if limit is None else float((inner >= limit).mean())
+    if folds is None:
+        return figures
+    suspicion = _suspicion_held_out(features, wrong, folds)
+    flags = np.zeros(wrong.shape, bool) if limit is None else suspicion >= limit
+    if flags.any():
+        figures["flagged_wrong_held_out"] = float(wrong[flags].mean())
+    if wrong.any():
+        figures["wrong_flagged_held_out"] = float(flags[wrong].mean())
+    return figures | _ranking_figures(suspicion, wrong)
+
+
+def _suspicion_held_out(features: Sequence[Array], wrong: Flags, folds: Folds) -> Array:
+    return np.stack([_held_out(f, wrong[:, c], folds, rising=0) for c, f in enumerate(features)], 1)
+
+
+def _ranking_figures(suspicion: Array, wrong: Flags) -> dict[str, float]:
+    figures = {
+        "aurc_held_out": evaluation.aurc(suspicion, wrong),
+        "calibration_error_held_out": evaluation.calibration_error(suspicion, wrong),
+    }
     if wrong.any() and not wrong.all():
         figures["auroc_held_out"] = evaluation.error_auroc(suspicion, wrong)
     return figures

@@ -37,9 +37,9 @@ class AlarmParameters(BaseModel):
         "regression on the distances of the class's map from each of the others.",
     )
     action: Action = Field(
-        default="swap",
-        description="swap: limits maximise F1 after flagged predictions are turned round; review: the most suspicious "
-        "predictions are flagged, as many as the budget allows.",
+        default="review",
+        description="review: the most suspicious predictions are flagged, as many as the budget allows; swap: limits "
+        "maximise F1 after flagged predictions are turned round, as published.",
     )
     budget: float = Field(
         default=0.1, gt=0, lt=1, description="Share of all predictions that may be flagged for review."

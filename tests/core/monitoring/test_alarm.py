@@ -58,7 +58,7 @@ def fitted(parameters, seed=0, **options):
     ],
 )
 def test_a_telling_measure_repairs_predictions_of_unseen_cases(parameters, kind):
-    alarm = fitted(AlarmParameters(**parameters), kind=kind)
+    alarm = fitted(AlarmParameters(action="swap", **parameters), kind=kind)
     test, truth = readings(1, n=300, kind=kind)
     judgement = alarm.judge(test)
     assert mean_f1(swapped(test.predicted, judgement.flagged), truth) > mean_f1(test.predicted, truth) + 0.05
@@ -90,9 +90,8 @@ def test_limits_of_a_measure_that_tells_nothing_are_set_aside():
 def test_no_class_is_worse_on_validation_than_without_the_alarm(rule, folds):
     for seed in range(4):
         found, truth = readings(seed, n=50, telling=0.4)
-        alarm = fit_alarm(
-            found, truth, LABELS, DIGEST, AlarmParameters(rule=rule, folds=folds), cases=[str(n) for n in range(50)]
-        )
+        parameters = AlarmParameters(action="swap", rule=rule, folds=folds)
+        alarm = fit_alarm(found, truth, LABELS, DIGEST, parameters, cases=[str(n) for n in range(50)])
         after = swapped(found.predicted, alarm.judge(found).flagged)
         for c in range(len(LABELS)):
             assert mean_f1(after[:, [c]], truth[:, [c]]) >= mean_f1(found.predicted[:, [c]], truth[:, [c]])
@@ -100,7 +99,7 @@ def test_no_class_is_worse_on_validation_than_without_the_alarm(rule, folds):
 
 @pytest.mark.parametrize("budget", [0.02, 0.1, 0.3])
 def test_a_review_budget_is_kept_and_spent_on_the_most_suspicious(budget):
-    parameters = AlarmParameters(action="review", budget=budget)
+    parameters = AlarmParameters(budget=budget)
     found, _ = readings(0)
     alarm = fitted(parameters)
     judgement = alarm.judge(found)
@@ -210,9 +209,22 @@ def test_readings_that_do_not_belong_together(change):
         Readings("distinctiveness", "lrp", **(values | change))
 
 
+def test_figures_of_a_review_are_those_of_its_flags():
+    found, truth = readings(0)
+    wrong = found.predicted ^ truth
+    alarm = fitted(AlarmParameters(budget=0.2))
+    assert alarm.figures["flagged"] == alarm.judge(found).flagged.mean()
+    assert alarm.figures["wrong"] == wrong.mean()
+    assert alarm.figures["flagged_wrong_held_out"] > 2 * wrong.mean()
+    assert 0.2 < alarm.figures["wrong_flagged_held_out"] < 1
+    nothing = fitted(AlarmParameters(budget=1e-6))
+    assert nothing.limit is None
+    assert nothing.figures["flagged"] == nothing.figures["wrong_flagged_held_out"] == 0
+
+
 def test_reasons_name_the_pair_and_the_limit():
     found, _ = readings(0)
-    alarm = fitted(AlarmParameters(folds=0, pooling="sum"))
+    alarm = fitted(AlarmParameters(action="swap", folds=0, pooling="sum"))
     row = 3
     text = reasons(LABELS, found, alarm.judge(found), alarm, row)
     assert list(text) == list(LABELS)
@@ -227,7 +239,7 @@ def test_reasons_name_the_pair_and_the_limit():
 
 def test_reasons_of_the_nearest_map_compare_it_with_its_own_limit():
     found, _ = readings(0)
-    alarm = fitted(AlarmParameters(folds=0, pooling="nearest"))
+    alarm = fitted(AlarmParameters(action="swap", folds=0, pooling="nearest"))
     judgement = alarm.judge(found)
     text = reasons(LABELS, found, judgement, alarm, 5)
     for c, label in enumerate(LABELS):
@@ -239,9 +251,9 @@ def test_reasons_of_the_nearest_map_compare_it_with_its_own_limit():
 @pytest.mark.parametrize(
     ("parameters", "kind", "words"),
     [
-        ({"rule": "steps", "folds": 0}, "distinctiveness", "cosine"),
-        ({"rule": "classifier"}, "distinctiveness", "by its distances, wrong with probability"),
-        ({"action": "review"}, "distinctiveness", "chance of an error"),
+        ({"action": "swap", "rule": "steps", "folds": 0}, "distinctiveness", "cosine"),
+        ({"action": "swap", "rule": "classifier"}, "distinctiveness", "by its distances, wrong with probability"),
+        ({}, "distinctiveness", "chance of an error"),
         ({"score": "entropy"}, "entropy", "bits"),
         ({"score": "tta"}, "tta", "spread of the logit"),
     ],
