@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import model_validator
 from scipy.special import logit
 
 from slicerxai.errors import ConflictError, InputError
 from slicerxai.monitoring.alarm_parameters import AlarmParameters
 from slicerxai.monitoring.distinctiveness import nearest_distance
+from slicerxai.monitoring.fitted import Fitted
 from slicerxai.monitoring.limits import Bands, flagged
 from slicerxai.monitoring.logistic import Logistic
 from slicerxai.monitoring.readings import Judgement, Readings
@@ -19,7 +20,7 @@ from slicerxai.monitoring.readings import Judgement, Readings
 Array = NDArray[np.float64]
 
 
-class Alarm(BaseModel):
+class Alarm(Fitted):
     """What was fitted on validation cases.
 
     Attributes:
@@ -31,10 +32,9 @@ class Alarm(BaseModel):
         cases: ids of the validation cases. figures: what the alarm achieves on them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    KIND: ClassVar[str] = "an alarm"
 
     labels: tuple[str, ...]
-    model_digest: str
     parameters: AlarmParameters
     bands: tuple[Bands, ...]
     limit: float | None
@@ -81,32 +81,6 @@ class Alarm(BaseModel):
         if wanted != got:
             msg = f"the alarm judges {_kind(*wanted)}, not {_kind(*got)}"
             raise ConflictError(msg)
-
-    def text(self) -> str:
-        """JSON."""
-        return self.model_dump_json(indent=2) + "\n"
-
-    @staticmethod
-    def parse(text: str, model_digest: str) -> Alarm:
-        """Inverse of `text`.
-
-        Raises:
-            ConflictError: the alarm was fitted to another model; names both.
-            InputError: not an alarm.
-        """
-        try:
-            alarm = Alarm.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            msg = f"not an alarm: {'.'.join(map(str, first['loc'])) or 'text'}: {first['msg']}"
-            raise InputError(msg) from None
-        if alarm.model_digest != model_digest:
-            msg = (
-                f"the alarm was fitted to model {alarm.model_digest[:12]}… and says nothing about model "
-                f"{model_digest[:12]}…; fit one to that model"
-            )
-            raise ConflictError(msg)
-        return alarm
 
 
 def measured(readings: Readings, classifiers: tuple[Logistic, ...] | None, parameters: AlarmParameters) -> Array:

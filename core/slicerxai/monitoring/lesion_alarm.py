@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from slicerxai.errors import ConflictError, InputError
+from slicerxai.errors import ConflictError
+from slicerxai.monitoring.fitted import Fitted
 from slicerxai.monitoring.lesion_alarm_parameters import LesionAlarmParameters
 from slicerxai.monitoring.lesion_readings import Array, Flags, LesionReadings, names
 from slicerxai.monitoring.logistic import Logistic
@@ -31,7 +32,7 @@ class LesionJudgement:
     reasons: tuple[str, ...]
 
 
-class LesionAlarm(BaseModel):
+class LesionAlarm(Fitted):
     """What was fitted on cases with a reference.
 
     Attributes:
@@ -42,9 +43,8 @@ class LesionAlarm(BaseModel):
         figures: what the alarm achieves on them; names that end in `_held_out` are of patients that a fit had not seen.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    KIND: ClassVar[str] = "an alarm over lesions"
 
-    model_digest: str
     parameters: LesionAlarmParameters
     model: Logistic
     limit: float | None
@@ -74,32 +74,6 @@ class LesionAlarm(BaseModel):
             return "nothing about it is more suspicious than usual"
         name = names(self.parameters.saliency)[strongest]
         return f"{_shown(name, row[strongest])}, where {_shown(name, centre[strongest], named=False)} is usual"
-
-    def text(self) -> str:
-        """JSON."""
-        return self.model_dump_json(indent=2) + "\n"
-
-    @staticmethod
-    def parse(text: str, model_digest: str) -> LesionAlarm:
-        """Inverse of `text`.
-
-        Raises:
-            ConflictError: the alarm was fitted to another model; names both.
-            InputError: not an alarm over lesions.
-        """
-        try:
-            alarm = LesionAlarm.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            msg = f"not an alarm over lesions: {'.'.join(map(str, first['loc'])) or 'text'}: {first['msg']}"
-            raise InputError(msg) from None
-        if alarm.model_digest != model_digest:
-            msg = (
-                f"the alarm was fitted to model {alarm.model_digest[:12]}… and says nothing about model "
-                f"{model_digest[:12]}…; fit one to that model"
-            )
-            raise ConflictError(msg)
-        return alarm
 
 
 def _shown(name: str, value: float, *, named: bool = True) -> str:
