@@ -87,6 +87,7 @@ def train_fast(
         run.restore()
     run.steps(part(progress, 0.05, 1))
     provenance = identity | {
+        "images": case_digests(cases, parameters.channels),
         "package_version": __version__,
         "versions": {library: version(library) for library in LIBRARIES},
         "held_out": sorted(item.id for item in validation),

@@ -80,7 +80,14 @@ def train_nnunet(
                 _prepare(cases, rater, parameters, device, work, part(watched, 0.0, 0.1))
                 (work / "prepared").touch()
             trainer = _train(parameters, device, part(watched, 0.1, 1.0), resume=resume)
-        _export(trainer, folder, name, {**identity, "started": started, "finished": _now(), "device": str(device)})
+        provenance = {
+            **identity,
+            "images": case_digests(cases, parameters.channels),
+            "started": started,
+            "finished": _now(),
+            "device": str(device),
+        }
+        _export(trainer, folder, name, provenance)
         shutil.rmtree(work)
     progress(1.0, f"trained {trainer.num_epochs} epochs")
 

@@ -31,17 +31,18 @@ class Separated:
 
 
 def separate(info: ModelInfo, cases: Sequence[Case]) -> Separated:
-    """Tell cases apart by the digests of their files: ids repeat from one cohort to the next.
+    """Tell cases apart by the digests of their images: ids repeat from one cohort to the next, and masks are corrected.
 
-    For segmenters the mask that was learned counts as well.
+    Segmenters of earlier versions noted images and mask as one; for these the mask counts as well.
     """
     provenance: dict[str, Any] = dict(info.provenance)
-    digests = provenance.get("cases")
+    of_images = "images" in provenance or "rater" not in provenance
+    digests = provenance.get("images", provenance.get("cases"))
     if not isinstance(digests, dict):
         return Separated(list(cases), [], known=False)
     names = _names_left_aside(info)
     learned = {digest for identifier, digest in digests.items() if identifier not in names}
-    rater = provenance.get("rater")
+    rater = None if of_images else provenance["rater"]
     trained = [_digest(case, info.channels, rater) in learned for case in cases]
     return Separated(
         [case for case, seen in zip(cases, trained, strict=True) if not seen],

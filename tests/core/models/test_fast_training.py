@@ -75,6 +75,7 @@ def test_training_learns_and_records_where_it_comes_from(cases: list[Case], tmp_
     provenance = store.describe("m")["provenance"]
     assert provenance["validation_dice"] > 0.5
     assert provenance["cases"] == case_digests(cases, ["FLAIR"], "1")
+    assert provenance["images"] == case_digests(cases, ["FLAIR"])
     assert provenance["parameters"] == QUICK.model_dump(mode="json")
     assert len(provenance["held_out"]) == 2
     assert info.provenance == provenance

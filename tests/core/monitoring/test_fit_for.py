@@ -118,6 +118,18 @@ def test_cases_are_told_apart_by_their_files(cases, tmp_path):
     assert separate(trained, [renamed]).trained == [renamed], "a copy under another id"
 
 
+def test_a_corrected_mask_makes_no_new_case(cases, tmp_path):
+    for name in ("first", "corrected"):
+        write_volume(tmp_path / f"{name}.nii.gz", box(len(name)))
+    first, corrected = (
+        Case("case", cases[0].images, {"1": tmp_path / f"{name}.nii.gz"}) for name in ("first", "corrected")
+    )
+    both = {"cases": case_digests([first], ["FLAIR"], "1"), "rater": "1"}
+    assert separate(info(**both), [first, corrected]).trained == [first]
+    now = info(**both, images=case_digests([first], ["FLAIR"]))
+    assert separate(now, [first, corrected]).trained == [first, corrected]
+
+
 def test_a_model_that_says_nothing_of_its_training(cases):
     found = separate(info(), cases)
     assert (found.known, found.trained) == (False, [])
