@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from ctypes.util import find_library
 from pathlib import Path
@@ -121,12 +122,30 @@ def suites(arguments: list[str]) -> list[list[str]]:
     return chosen
 
 
-def run_tests(arguments: list[str]) -> int:
-    """One pytest process with coverage; its exit code."""
+def run_tests(suites: list[list[str]]) -> list[int]:
+    """The exit code of each pytest process, with coverage.
+
+    They run at the same time, as many tests wait for servers and windows. The first one's output is shown as it comes,
+    the other's when both are done.
+    """
     environment = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE", "QT_QPA_PLATFORM": "offscreen"}
-    command = [str(PYTHON), "-m", "coverage", "run", "-m", "pytest", *arguments]
-    print("+", *command, flush=True)
-    return subprocess.call(command, cwd=ROOT, env={**os.environ, **environment})
+    with tempfile.TemporaryFile() as later:
+        processes: list[subprocess.Popen[bytes]] = []
+        for arguments in suites:
+            command = [str(PYTHON), "-m", "coverage", "run", "-m", "pytest", *arguments]
+            print("+", *command, flush=True)
+            output = later if processes else None
+            processes.append(
+                subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output)
+            )
+        try:
+            return [process.wait() for process in processes]
+        finally:
+            for process in processes:
+                process.terminate()
+            later.seek(0)
+            shutil.copyfileobj(later, sys.stdout.buffer)
+            sys.stdout.flush()
 
 
 def test(arguments: list[str]) -> None:
@@ -138,7 +157,7 @@ def test(arguments: list[str]) -> None:
     run(BIN / "mypy")
     run(BIN / "lint-imports")
     run(PYTHON, "-m", "coverage", "erase")
-    codes = [run_tests(chosen) for chosen in suites(arguments)]
+    codes = run_tests(suites(arguments))
     failed = [code for code in codes if code not in (0, NO_TESTS)]
     if failed or 0 not in codes:
         raise SystemExit(failed[0] if failed else NO_TESTS)
