@@ -91,7 +91,13 @@ def test_the_list_of_a_classifier(place):
     assert (shown["model"], shown["digest"]) == ("regions", place.digest("regions"))
     assert (shown["kind"], shown["labels"], shown["scoring"]) == ("classifier", list(LABELS), False)
     alarm = shown["alarm"]
-    assert alarm == {"id": place.alarm, "score": "distinctiveness", "rule": "threshold", "action": "review", "cases": 40}
+    assert alarm == {
+        "id": place.alarm,
+        "score": "distinctiveness",
+        "rule": "threshold",
+        "action": "review",
+        "cases": 40,
+    }
     assert [(one["image"], one["scored"]) for one in shown["items"]][:2] == [("b", True), ("a", True)]
     assert shown["items"][0]["suspicion"] == 1.5
     assert shown["items"][0]["classes"][0].keys() >= {"label", "probability", "predicted", "suspicion", "reason"}
