@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from slicerxai.errors import UserError
+
 BENCHMARKS = {
     "segmentation": "Dice and lesion-wise F1 of both segmenters on the phantom and on real scans",
     "shift_ground_truth": "shift attribution on the phantom, against what the swapped mechanisms truly cost",
@@ -106,7 +108,11 @@ def main() -> int:
     if arguments.data is not None and not arguments.data.is_dir():
         print(f"--data {arguments.data}: no such folder", file=sys.stderr)
         return 2
-    run(arguments.name, arguments.data, arguments.out, arguments.quick)
+    try:
+        run(arguments.name, arguments.data, arguments.out, arguments.quick)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 
