@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from benchmarks.printer import Printer
 from slicerxai import runtime
 from slicerxai.data.case import Case
 from slicerxai.data.phantom.cohort import write_cohort
@@ -83,7 +84,7 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
     training = _cohort(work / "training", size.training, TRAINING_SEED)
     store = ModelStore(work / "models")
     parameters = FastTrainingParameters(spacing=2.0, patch=48, steps=size.steps, validation_share=0.0)
-    train("fast", training, RATER, parameters, store, "fast", runtime.device(), _Printer("training"))
+    train("fast", training, RATER, parameters, store, "fast", runtime.device(), Printer("training"))
     model = store.load("fast", runtime.device())
     assert isinstance(model, Segmenter)
     fitting = [read(model, case) for case in _cohort(work / "fitting", size.fitting, FITTING_SEED)]
@@ -192,17 +193,4 @@ def _weights(alarm: LesionAlarm) -> str:
 
 def _cohort(folder: Path, patients: int, seed: int) -> list[Case]:
     parameters = PhantomParameters(patients=patients, spacing=2.0, seed=seed)
-    return list(write_cohort(folder, parameters, _Printer(f"phantom {folder.name}")))
-
-
-class _Printer:
-    """Progress as lines, at most one in ten seconds."""
-
-    def __init__(self, title: str) -> None:
-        self.title, self.last = title, 0.0
-
-    def __call__(self, fraction: float, message: str) -> None:
-        now = time.monotonic()
-        if now - self.last > 10:
-            print(f"{self.title} {fraction:4.0%} {message}", flush=True)
-            self.last = now
+    return list(write_cohort(folder, parameters, Printer(f"phantom {folder.name}")))

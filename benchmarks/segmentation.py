@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from benchmarks.printer import Printer
 from slicerxai import runtime
 from slicerxai.data.case import Case
 from slicerxai.data.metrics import evaluate
@@ -113,7 +114,7 @@ def _phantom(patients: int, spacing: float, seed: int) -> PhantomParameters:
 
 
 def _cohort(folder: Path, parameters: PhantomParameters) -> list[Case]:
-    return list(write_cohort(folder, parameters, _Printer(f"phantom {folder.name}")))
+    return list(write_cohort(folder, parameters, Printer(f"phantom {folder.name}")))
 
 
 def _real_cases(data: Path) -> list[Case]:
@@ -134,7 +135,7 @@ def _train(
 ) -> float:
     """Train on the consensus. Returns wall-clock seconds."""
     started = time.perf_counter()
-    train(kind, cases, RATER, parameters, store, name, runtime.device(), _Printer(f"training {name}"))
+    train(kind, cases, RATER, parameters, store, name, runtime.device(), Printer(f"training {name}"))
     return time.perf_counter() - started
 
 
@@ -194,16 +195,3 @@ def _summary(rows: Sequence[dict[str, Any]], suffix: str) -> dict[str, float]:
         if suffix.startswith("real"):
             figures |= {f"{key}_{suffix}_{row['case']}": row[key] for row in rows}
     return figures
-
-
-class _Printer:
-    """Progress as lines, at most one in ten seconds."""
-
-    def __init__(self, title: str) -> None:
-        self.title, self.last = title, 0.0
-
-    def __call__(self, fraction: float, message: str) -> None:
-        now = time.monotonic()
-        if now - self.last > 10:
-            print(f"{self.title} {fraction:4.0%} {message}", flush=True)
-            self.last = now

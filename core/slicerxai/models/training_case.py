@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from slicerxai.data.case import Case
+from slicerxai.data.digests import known_digest
 from slicerxai.data.lesions import label_components
 from slicerxai.data.resample import resample, same_grid
 from slicerxai.data.volume import Volume
@@ -80,8 +81,7 @@ def case_digests(cases: Sequence[Case], channels: Sequence[str], rater: str | No
             raise InputError(msg)
         total = hashlib.sha256()
         for path in (*(case.images[key] for key in channels), *(() if rater is None else (case.masks[rater],))):
-            with path.open("rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
+            total.update(bytes.fromhex(known_digest(path)))
         digests[case.id] = total.hexdigest()
     return digests
 
