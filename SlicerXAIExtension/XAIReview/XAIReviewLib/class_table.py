@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 from XAILib.worklist import ClassItem
+from XAIPanels.columns import set_columns
 
 from . import bars, words
 
@@ -44,10 +45,7 @@ class ClassTable:
         self._given: Mapping[str, bool] | None = None
         self._editing = False
         self._on_chosen, self._on_activated, self._on_edited = chosen, activated, edited
-        table.columnCount = len(COLUMNS)
-        table.setHorizontalHeaderLabels(list(COLUMNS))
-        for column, hint in enumerate(HINTS):
-            table.horizontalHeaderItem(column).setToolTip(hint)
+        set_columns(table, COLUMNS, HINTS)
         header = table.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)

@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 from XAILib.worklist import LesionItem
+from XAIPanels.columns import set_columns
 
 from . import bars, words
 
@@ -30,10 +31,7 @@ class LesionTable:
         self.table = table
         self._lesions: tuple[LesionItem, ...] = ()
         self._on_chosen = chosen
-        table.columnCount = len(COLUMNS)
-        table.setHorizontalHeaderLabels(list(COLUMNS))
-        for column, hint in enumerate(HINTS):
-            table.horizontalHeaderItem(column).setToolTip(hint)
+        set_columns(table, COLUMNS, HINTS)
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
         table.setIconSize(qt.QSize(bars.WIDTH, bars.HEIGHT))
         table.connect("currentCellChanged(int,int,int,int)", self._row_changed)

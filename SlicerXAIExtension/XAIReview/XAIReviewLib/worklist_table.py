@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 from XAILib.worklist import Item
+from XAIPanels.columns import set_columns
 
 from . import bars, words
 
@@ -34,10 +35,7 @@ class WorklistTable:
         self._shown = self._kind = ""
         self._on_chosen = chosen
         self._on_activated = activated
-        table.columnCount = len(COLUMNS)
-        table.setHorizontalHeaderLabels(list(COLUMNS))
-        for column, hint in enumerate(HINTS):
-            table.horizontalHeaderItem(column).setToolTip(hint)
+        set_columns(table, COLUMNS, HINTS)
         header = table.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(2, qt.QHeaderView.Stretch)

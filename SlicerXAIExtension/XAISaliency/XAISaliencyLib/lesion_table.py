@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import qt
+from XAIPanels.columns import set_columns
 
 from .lesions import Lesion
 
@@ -32,10 +33,7 @@ class LesionTable:
         self._lesions: list[Lesion] = []
         self._on_chosen = chosen
         self._on_activated = activated
-        table.columnCount = len(COLUMNS)
-        table.setHorizontalHeaderLabels(list(COLUMNS))
-        for column, hint in enumerate(HINTS):
-            table.horizontalHeaderItem(column).setToolTip(hint)
+        set_columns(table, COLUMNS, HINTS)
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
         table.connect("currentCellChanged(int,int,int,int)", self._row_changed)
         table.connect("cellClicked(int,int)", self._row_clicked)
