@@ -31,13 +31,17 @@ def augmentation(strength: float, spatial_dims: int) -> Augmentation:
     def changed(images: Tensor, generator: Generator) -> Tensor:
         if strength == 0:
             return images
-        outside = images == 0
-        images = _intensity(images, generator, strength).masked_fill(outside, 0)
-        if spatial_dims == 2:
-            images = _blurred(images, generator, strength)
-        return _moved(images, generator, strength, mirror=spatial_dims == 3)
+        images = altered(images, generator, strength, blur=spatial_dims == 2)
+        return moved(images, generator, strength, mirror=spatial_dims == 3)
 
     return changed
+
+
+def altered(images: Tensor, generator: Generator, strength: float, *, blur: bool) -> Tensor:
+    """The part of `augmentation` that changes values and moves nothing."""
+    outside = images == 0
+    images = _intensity(images, generator, strength).masked_fill(outside, 0)
+    return _blurred(images, generator, strength) if blur else images
 
 
 def _uniform(generator: Generator, count: int, low: float, high: float) -> Tensor:
@@ -68,8 +72,8 @@ def _blurred(images: Tensor, generator: Generator, strength: float) -> Tensor:
     return images + _spread(share, images) * (blurred - images)
 
 
-def _moved(images: Tensor, generator: Generator, strength: float, *, mirror: bool) -> Tensor:
-    """A small affine map of each image; what comes from outside is zero."""
+def moved(images: Tensor, generator: Generator, strength: float, *, mirror: bool) -> Tensor:
+    """A small affine map of each image (B, C, *spatial); what comes from outside is zero."""
     dims, count = images.ndim - 2, len(images)
     matrices = torch.eye(dims).repeat(count, 1, 1)
     for a in range(dims):
