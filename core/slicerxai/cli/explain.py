@@ -36,7 +36,7 @@ class ExplainGroup(click.Group):
         def explain(out: Path, model: str | None, as_json: bool, **values: Any) -> None:
             chosen = validate_parameters(parameters, given(values, parameters), cmd_name)
             source = values["images"] if entry.subject == "case" else values["cohort"]
-            explanation = _explain(cmd_name, source, chosen, out, model)
+            explanation = _explain(cmd_name, source, chosen, out, model, values.get("mask"))
             _write(explanation, out)
             _say(explanation, out, as_json)
 
@@ -46,6 +46,7 @@ class ExplainGroup(click.Group):
             help=f"{entry.summary}\n\nWrites overlays, explanation.json and report.html into OUT.",
             params=[
                 SOURCES[entry.subject](),
+                *([_mask_option()] if entry.mask else []),
                 click.Option(["--out"], type=click.Path(path_type=Path), required=True, help="Folder for the result."),
                 click.Option(["--model"], help="Name of a trained model; not needed when there is just one."),
                 click.Option(["--json", "as_json"], is_flag=True, help="Print metrics, checks and verdict as JSON."),
@@ -57,6 +58,14 @@ class ExplainGroup(click.Group):
 def _image_option() -> click.Option:
     return click.Option(
         ["--image", "images"], multiple=True, required=True, metavar="[MODALITY=]PATH", help="The scan."
+    )
+
+
+def _mask_option() -> click.Option:
+    return click.Option(
+        ["--mask"],
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="An expert's mask of the finding, on any grid; the change is compared with it.",
     )
 
 
@@ -78,7 +87,12 @@ def command() -> None:
 
 
 def _explain(
-    method: str, source: tuple[str, ...] | Path, parameters: ExplainParameters, out: Path, model: str | None
+    method: str,
+    source: tuple[str, ...] | Path,
+    parameters: ExplainParameters,
+    out: Path,
+    model: str | None,
+    mask: Path | None = None,
 ) -> Explanation:
     """Explain the images, or the cohort of a folder; everything that can be checked quickly is checked first."""
     from slicerxai import runtime
@@ -100,7 +114,7 @@ def _explain(
         loaded = store.load(name, runtime.device())
         if isinstance(source, Path):
             return run_cohort(method, parameters, loaded, cohort, progress)
-        return run(method, parameters, loaded, scan_name(next(iter(paths.values()))), paths, progress)
+        return run(method, parameters, loaded, scan_name(next(iter(paths.values()))), paths, progress, mask)
 
 
 def _read_cohort(folder: Path, channels: Sequence[str], parameters: ExplainParameters) -> Cohort:

@@ -49,14 +49,16 @@ class Inputs:
     Attributes:
         image_id: the datastore id, session id or file name of the case, for provenance and display.
         images: volumes by modality, such as {"FLAIR": …}.
-        digests: SHA-256 of each image file, by modality.
+        digests: SHA-256 of each image file, by modality, and of the mask's as "mask".
         model: the loaded model whose decision is explained.
+        mask: an expert's delineation of the finding, not 0 inside, on any grid; for the methods that compare with it.
     """
 
     image_id: str
     images: Mapping[str, Volume]
     digests: Mapping[str, str]
     model: Model
+    mask: Volume | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Provenance(BaseModel):
     model: str
     model_digest: str
     inputs: dict[str, str] = Field(
-        description="SHA-256 of every input: ID/MODALITY of a case; COHORT/CASE/MODALITY, COHORT/CASE/mask-RATER and "
+        description="SHA-256 of every input: ID/MODALITY and ID/mask of a case; COHORT/CASE/MODALITY, COHORT/CASE/mask-RATER and "
         "COHORT/metadata of a cohort."
     )
     versions: dict[str, str] = Field(default_factory=dict, description="Versions of the libraries that computed it.")

@@ -16,6 +16,8 @@ from slicerxai.errors import InputError
 from slicerxai.progress import Progress, silent
 
 METADATA = "metadata"
+MASK = "mask"
+"""Name of the expert's mask among the digests of a case; modalities are upper-case."""
 
 
 def readable(cohort: Cohort, channels: Sequence[str]) -> Cohort:

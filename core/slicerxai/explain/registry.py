@@ -13,7 +13,7 @@ from slicerxai.explain.contract import Explainer, ExplainParameters, Subject
 @dataclass(frozen=True)
 class Entry:
     """What a method explains, and where it lives: `module:Class` of its parameters (light) and of its explainer
-    (imports torch).
+    (imports torch). `mask`: it compares with an expert's mask of the case where there is one.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Entry:
     summary: str
     parameters: str
     explainer: str
+    mask: bool = False
 
 
 METHODS: dict[str, Entry] = {
@@ -50,6 +51,15 @@ METHODS: dict[str, Entry] = {
             summary="Which predictions for this image are likely to be wrong and should be read again.",
             parameters="slicerxai.explain.quality_parameters:QualityParameters",
             explainer="slicerxai.explain.quality:QualityExplainer",
+        ),
+        Entry(
+            name="counterfactual",
+            subject="case",
+            title="Counterfactual",
+            summary="The smallest change of this image that would have made the model decide otherwise.",
+            parameters="slicerxai.explain.counterfactual_parameters:CounterfactualParameters",
+            explainer="slicerxai.explain.counterfactual:CounterfactualExplainer",
+            mask=True,
         ),
         Entry(
             name="shift",

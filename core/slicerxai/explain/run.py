@@ -15,7 +15,7 @@ from slicerxai.data.digests import file_digest
 from slicerxai.errors import ConflictError
 from slicerxai.explain import registry
 from slicerxai.explain.contract import CohortInputs, ExplainParameters, Explanation, Inputs, Provenance
-from slicerxai.explain.inputs import changed, check_environments, cohort_digests, readable
+from slicerxai.explain.inputs import MASK, changed, check_environments, cohort_digests, readable
 from slicerxai.parameters import validate_parameters
 from slicerxai.progress import Progress, part, silent
 
@@ -40,21 +40,25 @@ def run(
     image_id: str,
     paths: Mapping[str, Path],
     progress: Progress = silent,
+    mask: Path | None = None,
 ) -> Explanation:
     """Explain one case.
 
     Args:
         paths: image file of each modality, such as {"FLAIR": Path("flair.nii.gz")}.
+        mask: file of an expert's mask, for the methods that compare with one.
     """
     from slicerxai.data.io import read_volume
 
     started, clock = datetime.now(UTC), time.perf_counter()
     progress(0.0, "reading the image")
+    files = dict(paths) | ({} if mask is None else {MASK: mask})
     inputs = Inputs(
         image_id=image_id,
         images={modality: read_volume(path) for modality, path in paths.items()},
-        digests={modality: file_digest(path) for modality, path in paths.items()},
+        digests={name: file_digest(path) for name, path in files.items()},
         model=model,
+        mask=None if mask is None else read_volume(mask),
     )
     explanation = _explain(method, inputs, parameters, progress)
     provenance = _provenance(model, image_id, inputs.digests, started, clock)

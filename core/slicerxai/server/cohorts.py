@@ -22,6 +22,9 @@ LISTED_VALUES = 100
 """Distinct values of a metadata column that are listed; beyond, it is most likely an id or a measurement."""
 
 
+CONSENSUS = "consensus"
+
+
 class Cohorts:
     """The cohorts below one folder, which need not exist.
 
@@ -88,6 +91,12 @@ class Cohorts:
         """
         case = self.read(name)[case_id]
         return {modality: self._confined(_path(case, case.images, modality, "modality")) for modality in modalities}
+
+    def mask(self, name: str, case_id: str) -> Path | None:
+        """The file of a case's consensus mask, or of its only one; None without. Raises as `images` does."""
+        masks = self.read(name)[case_id].masks
+        rater = CONSENSUS if CONSENSUS in masks else next(iter(masks), None) if len(masks) == 1 else None
+        return None if rater is None else self._confined(masks[rater])
 
     def volumes(
         self, name: str, case_id: str, modalities: Sequence[str] | None, raters: Sequence[str] | None

@@ -161,13 +161,16 @@ def _submit(pool: Pool, sources: Sources, cohorts: Cohorts, method: str, body: E
         raise type(error)(str(error), accepted=pool.models.names()) from None
     channels = _view(pool.models, model).channels
     request = body.model_dump(exclude_none=True) | {"model": model}
+    compares = registry.entry(method).mask
     if body.cohort is not None and body.case is not None:
         paths = cohorts.images(body.cohort, body.case, channels)
-        return pool.explain(method, f"{body.cohort}/{body.case}", paths, model, body.parameters, request)
+        mask = cohorts.mask(body.cohort, body.case) if compares else None
+        return pool.explain(method, f"{body.cohort}/{body.case}", paths, model, body.parameters, request, mask)
     if body.cohort is not None:
         return pool.explain_cohort(method, cohorts.read(body.cohort), channels, model, body.parameters, request)
     image_id, paths = sources.resolve(body, channels)
-    return pool.explain(method, image_id, paths, model, body.parameters, request)
+    mask = sources.mask(body, channels) if compares else None
+    return pool.explain(method, image_id, paths, model, body.parameters, request, mask)
 
 
 def _check_subject(method: str, body: ExplainRequest) -> None:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from slicerxai.data.cohort import Cohort
 from slicerxai.data.digests import file_digest
 from slicerxai.errors import ConflictError
-from slicerxai.explain.inputs import check_environments, cohort_digests, cohort_files, readable
+from slicerxai.explain.inputs import MASK, check_environments, cohort_digests, cohort_files, readable
 from slicerxai.explain.run import parse_parameters
 from slicerxai.models.store import ModelStore, digest
 from slicerxai.server import worker
@@ -88,12 +88,14 @@ class Pool:
         model: str,
         parameters: Mapping[str, Any],
         request: Mapping[str, Any],
+        mask: Path | None = None,
     ) -> Job:
         """Submit an explanation of a case.
 
         Args:
             paths: image file of each modality.
             request: what the client asked, kept with the job; no file paths.
+            mask: file of an expert's mask, for the methods that compare with one.
 
         Raises:
             InputError, NotFoundError: bad parameters, unknown method or model.
@@ -101,8 +103,9 @@ class Pool:
         """
         checked, reference = parse_parameters(method, parameters), self.reference(model)
         values = checked.resolved(reference.digest).model_dump(mode="json")
-        digests = {modality: file_digest(path) for modality, path in paths.items()}
-        work = ExplainWork(method, values, image_id, dict(paths), digests, reference, self.results.root)
+        files = dict(paths) | ({} if mask is None else {MASK: mask})
+        digests = {name: file_digest(path) for name, path in files.items()}
+        work = ExplainWork(method, values, image_id, dict(paths), digests, reference, self.results.root, mask=mask)
         return self._submit_explanation(work, request)
 
     def explain_cohort(

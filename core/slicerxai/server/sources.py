@@ -15,6 +15,8 @@ from slicerxai.server.schemas import ExplainRequest
 
 ID = re.compile(r"(?!\.)(?!.*\.\.)[^/\\\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 """Names of images and cohorts: no path, nothing hidden, no control character, nothing that UTF-8 cannot hold."""
+SUBMITTED = "final"
+"""MONAI Label's tag of the labels that annotators have submitted."""
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 
@@ -46,6 +48,17 @@ class Sources:
         image = checked(request.image or "", ID, "image id")
         paths = channel_paths(self.datastore, image, tuple(channels))
         return image, {channel: _confined(path, self.images_root, image) for channel, path in paths.items()}
+
+    def mask(self, request: ExplainRequest, channels: Sequence[str]) -> Path | None:
+        """File of the label that was submitted for the image of a request (the first channel's); None without one.
+
+        Raises `InputError` when it lies outside the images' folder.
+        """
+        image = request.image if request.images is None else request.images.get(channels[0])
+        if image is None:
+            return None
+        found = self.datastore.get_label_uri(image, SUBMITTED)
+        return _confined(Path(found), self.images_root, image) if found else None
 
     def _of_images(self, images: Mapping[str, str], channels: Sequence[str]) -> tuple[str, dict[str, Path]]:
         if set(images) != set(channels):

@@ -77,6 +77,7 @@ class ExplainWork:
         paths, digests: file and SHA-256 of each image, by modality; for a cohort see `slicerxai.explain.inputs`.
         results: the folder of all results.
         cohort: what a method of cohorts explains.
+        mask: file of the expert's mask of a case; its SHA-256 is among the digests as "mask".
     """
 
     method: str
@@ -87,6 +88,7 @@ class ExplainWork:
     model: ModelReference
     results: Path
     cohort: Cohort | None = None
+    mask: Path | None = None
 
     @property
     def key(self) -> str:
@@ -154,17 +156,19 @@ def execute(jobs: Path, computation: str, function: Callable[..., Any], argument
 def explain(progress: Progress, work: ExplainWork) -> None:
     """Compute and store one explanation, on the same path as the command line."""
     from slicerxai.explain.folder import save
+    from slicerxai.explain.inputs import MASK
     from slicerxai.explain.run import parse_parameters, run, run_cohort
 
     try:
         model = resident_model(progress, work.model)
         parameters = parse_parameters(work.method, work.parameters)
         if work.cohort is None:
-            explanation = run(work.method, parameters, model, work.image_id, work.paths, progress)
+            explanation = run(work.method, parameters, model, work.image_id, work.paths, progress, work.mask)
         else:
             explanation = run_cohort(work.method, parameters, model, work.cohort, progress)
     except InputError as error:
-        raise InputError(without_paths(str(error), work.paths, work.model)) from None
+        files = dict(work.paths) | ({} if work.mask is None else {MASK: work.mask})
+        raise InputError(without_paths(str(error), files, work.model)) from None
     expected = {f"{work.image_id}/{name}": digest for name, digest in work.digests.items()}
     if explanation.provenance is None or explanation.provenance.inputs != expected:
         what = "image" if work.cohort is None else "cohort"
