@@ -20,15 +20,14 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {"silu": nn.SiLU, "softplus": n
 SMALLEST = 16
 CELLS = 3
 """The last feature maps are pooled to so many cells along each axis, so that the head knows where something is."""
+FINE_LAYER, MIDDLE_LAYER, COARSE_LAYER = "trunk.1", "trunk.2", "trunk.5"
+"""Second, third and sixth convolution with their activations, on grids of 1, 2 and 8 pixels of the image."""
 
 
 class SevenLayerCnn(nn.Module):
     """Six 3 × 3 convolutions and a linear layer over the pooled cells of the last maps: BCHW to logits BL.
 
     Attributes:
-        fine: the second convolution with its activation, on a grid of the image's own pixels: the layer of a fine CAM.
-        middle: the third one, on a grid of 2 pixels.
-        coarse: the sixth one, on a grid of 8 pixels: the layer of the usual Grad-CAM.
         trunk: all convolutions, (B, C, H, W) to `features`, (B, F, h, w).
         head: maps of the trunk to logits.
     """
@@ -44,18 +43,6 @@ class SevenLayerCnn(nn.Module):
             before = after
         self.trunk = nn.Sequential(*blocks)
         self.head = CellHead(before, outputs)
-
-    @property
-    def fine(self) -> nn.Module:
-        return self.trunk[1]
-
-    @property
-    def middle(self) -> nn.Module:
-        return self.trunk[2]
-
-    @property
-    def coarse(self) -> nn.Module:
-        return self.trunk[-1]
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.trunk(images))
