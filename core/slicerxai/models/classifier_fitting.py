@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 GRADIENT_NORM = 5.0
 """Longer gradients are shortened to this."""
+
+BatchLoss = Callable[[Sequence[int], Generator], Tensor]
+"""Loss of the training images at these indices, a scalar; the generator (on the CPU) is the one of the epoch."""
 
 
 class LabelledImages(Protocol):
@@ -74,6 +77,7 @@ def fit_network(
     progress: Progress = silent,
     *,
     augment: Augmentation | None = None,
+    batch_loss: BatchLoss | None = None,
 ) -> FitResult:
     """Fit with binary cross-entropy, AdamW and one warm-up and cosine cycle; keep the epoch of the best mean AUC.
 
@@ -83,6 +87,7 @@ def fit_network(
     Args:
         network: (B, C, *spatial) to logits (B, L); moved to the device, fitted in place, left in eval mode.
         augment: replaces the augmentation that the parameters name.
+        batch_loss: replaces the cross-entropy of the augmented images at each step.
 
     Raises:
         InputError: a label is present in all or none of the training or the validation images; too few images.
@@ -96,7 +101,7 @@ def fit_network(
         msg = f"{len(train)} training images are fewer than a batch of {parameters.batch}"
         raise InputError(msg)
     network.to(device)
-    run = _Fit(network, train, parameters, device, augment)
+    run = _Fit(network, train, parameters, device, augment, batch_loss)
     best: tuple[tuple[float, float], dict[str, Tensor], NDArray[np.float32], int] | None = None
     history = []
     with _own_randomness(device):
@@ -138,13 +143,15 @@ class _Fit:
         parameters: ClassifierTrainingParameters,
         device: torch.device,
         augment: Augmentation | None,
+        batch_loss: BatchLoss | None,
     ) -> None:
         self.network, self.train, self.parameters, self.device = network, train, parameters, device
         self.augment = augment or augmentation(parameters.augmentation, parameters.spatial_dims)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=parameters.learning_rate, weight_decay=parameters.weight_decay
         )
-        self.weights = _positive_weights(labels_of(train)).to(device) if parameters.positive_weights else None
+        self.batch_loss = batch_loss or self._cross_entropy
+        self.weights = positive_weights(labels_of(train)).to(device) if parameters.positive_weights else None
         self.steps_of_epoch = len(train) // parameters.batch
 
     def epoch(self, epoch: int, progress: Progress) -> float:
@@ -159,20 +166,22 @@ class _Fit:
             progress(
                 done / steps, f"epoch {epoch + 1} of {parameters.epochs}, step {step + 1} of {self.steps_of_epoch}"
             )
-            images, labels = batch_of(self.train, order[step * parameters.batch : (step + 1) * parameters.batch])
-            images = self.augment(images.to(self.device), generator)
             for group in self.optimiser.param_groups:
                 group["lr"] = parameters.learning_rate * schedule(done, steps)
-            logits = network(images)
-            loss = functional.binary_cross_entropy_with_logits(
-                logits, labels.to(self.device, logits.dtype), pos_weight=self.weights
-            )
+            loss = self.batch_loss(order[step * parameters.batch : (step + 1) * parameters.batch], generator)
             self.optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
             self.optimiser.step()
             total += float(loss.detach())
         return total / self.steps_of_epoch
+
+    def _cross_entropy(self, indices: Sequence[int], generator: Generator) -> Tensor:
+        images, labels = batch_of(self.train, indices)
+        logits = self.network(self.augment(images.to(self.device), generator))
+        return functional.binary_cross_entropy_with_logits(
+            logits, labels.to(self.device, logits.dtype), pos_weight=self.weights
+        )
 
 
 def batch_of(images: LabelledImages, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -218,7 +227,7 @@ def _cross_entropy(logits: NDArray[np.float32], truth: NDArray[np.bool_]) -> flo
     return float(functional.binary_cross_entropy_with_logits(torch.from_numpy(logits), target))
 
 
-def _positive_weights(labels: NDArray[np.bool_]) -> Tensor:
+def positive_weights(labels: NDArray[np.bool_]) -> Tensor:
     """Absent over present images of each label, (L,)."""
     present = labels.sum(axis=0)
     return torch.from_numpy(((len(labels) - present) / present).astype(np.float32))
