@@ -1,1 +1,1 @@
-"""Counterfactuals of a network's decisions, and training that makes it decide from inside an expert's mask."""
+"""Causal alignment: does a model decide from the lesion, and training that makes it so."""
