@@ -41,10 +41,13 @@ class MaskedBatch:
     generator: Generator
     weights: Tensor | None
 
-    def cross_entropy(self, logits: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Mean binary cross-entropy of logits (N, L) with labels, by default those of the batch."""
-        wanted = self.labels if labels is None else labels
-        return functional.binary_cross_entropy_with_logits(logits, wanted.to(logits.dtype), pos_weight=self.weights)
+    def cross_entropy(
+        self, logits: Tensor, labels: Tensor | None = None, image_weights: Tensor | None = None
+    ) -> Tensor:
+        """Mean binary cross-entropy of logits (N, L) with labels, by default the batch's; each image's times (N,)."""
+        wanted = (self.labels if labels is None else labels).to(logits.dtype)
+        factor = None if image_weights is None else image_weights[:, None]
+        return functional.binary_cross_entropy_with_logits(logits, wanted, factor, pos_weight=self.weights)
 
 
 Objective = Callable[[MaskedBatch], Tensor]

@@ -48,7 +48,7 @@ def fit_rrr(
     device: torch.device,
     progress: Progress = silent,
     *,
-    weights: RrrWeights = RrrWeights(),  # noqa: B008 – frozen
+    weights: RrrWeights = RrrWeights(),
 ) -> tuple[nn.Module, FitResult]:
     """Fit with cross-entropy + λ₁ · mean `outside_gradient`; the publication's λ₂‖θ‖² is the weight decay.
 
