@@ -2,7 +2,7 @@
 
 Two forms of data folder, told apart by their files:
 
-- CT nodules: `lidc_2d.npz` (`crops` int16 (N, 71, 71), about HU + 1024; `mask` bool; `noduleID`) and `nodules.csv`
+- CT nodules: `lidc_2d.npz` (`crops` int16 (N, 71, 71), HU + 1024, in some scans HU; `mask`; `noduleID`) and `nodules.csv`
   (`patient`, `malignancy` and attributes from 1 to 5, `align_err`, `frac_in`, `pixel_spacing`). Rows with
   `align_err` < 0.5 and `frac_in` > 0.99 count. Malignancy 1–3 is benign, 4–5 malignant. The middle 48 × 48 pixels at
   their own resolution, −1000 to 400 HU as 0 to 1.
@@ -46,6 +46,9 @@ KEPT_FREE: Final = EDGE + SYMBOL + 1
 TEST_SHARE, VALIDATION_SHARE = 0.25, 0.2
 LARGEST_MISALIGNMENT, LEAST_INSIDE = 0.5, 0.99
 LUNG_WINDOW = (-1000.0, 400.0)
+LEAST_CONTRAST = 1e-3
+STORED_AS_HU: Final = -200
+"""Crops whose darkest pixels (second percentile) lie below it hold HU as they are; the others HU + 1024."""
 
 READ: Final[dict[str, Callable[[float], bool]]] = {
     "subtlety": lambda value: value >= 5,
@@ -70,7 +73,7 @@ class Lesions:
         images: (N, 1, 48, 48) float32 in [0, 1]. masks: (N, 1, 48, 48) float32, 0 or 1; none is empty.
         malignant: (N,). attributes: (N, P), present or not. names: of the attributes.
         patients: (N,). area: (N,) mm² of nodules, share of the image of ultrasound lesions.
-        left_out: lesions that reach into the symbol's corner or vanish on the grid.
+        left_out: lesions that reach into the symbol's corner or vanish on the grid, and blank images.
     """
 
     form: str
@@ -205,7 +208,8 @@ def _nodules(folder: Path) -> Lesions:
     start = (crops.shape[1] - SIZE) // 2
     window = np.s_[chosen, start : start + SIZE, start : start + SIZE]
     low, high = LUNG_WINDOW
-    images = ((crops[window].astype(np.float32) - 1024 - low) / (high - low)).clip(0, 1)
+    offset = np.where(np.percentile(crops[chosen], 2, axis=(1, 2)) < STORED_AS_HU, 0, 1024)[:, None, None]
+    images = ((crops[window].astype(np.float32) - offset - low) / (high - low)).clip(0, 1)
     spacing = np.array([float(row["pixel_spacing"]) for row in rows])
     return _usable(
         "lidc",
@@ -270,8 +274,9 @@ def _usable(
     patients: NDArray[np.str_],
     area: Floats,
 ) -> Lesions:
-    """The lesions whose mask is on the grid and off the symbol's corner."""
-    clear = ~masks[:, 0, :KEPT_FREE, :KEPT_FREE].flatten(1).any(1) & masks.flatten(1).any(1)
+    """The lesions whose mask is on the grid and off the symbol's corner, in images that are not blank."""
+    off_corner = ~masks[:, 0, :KEPT_FREE, :KEPT_FREE].flatten(1).any(1)
+    clear = off_corner & masks.flatten(1).any(1) & (images.flatten(1).std(1) > LEAST_CONTRAST)
     kept = clear.numpy()
     return Lesions(
         form=form,
