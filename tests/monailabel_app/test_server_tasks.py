@@ -84,7 +84,7 @@ def test_a_model_stored_meanwhile_is_served_without_a_restart(server):
         shutil.rmtree(server.home / "models" / "later")
 
 
-def test_other_routes_answer_while_an_inference_runs(server, record_property):
+def test_other_routes_answer_while_an_inference_runs(server):
     """With MONAI Label's own endpoints no other route answers before the inference has ended."""
     outcome = {}
 
@@ -94,17 +94,14 @@ def test_other_routes_answer_while_an_inference_runs(server, record_property):
     server.request("POST", "/infer/slow?image=one&output=json")  # the worker is warm
     thread = threading.Thread(target=run)
     thread.start()
-    seconds = []
+    answered = 0
     while thread.is_alive():
         for path in ("/info/", "/datastore/", "/explain/jobs"):
-            started = time.perf_counter()
             assert requests.get(server.url + path, timeout=60).status_code == 200
-            if thread.is_alive():
-                seconds.append(time.perf_counter() - started)
+            answered += thread.is_alive()
     thread.join()
     assert outcome["response"].status_code == 200, outcome["response"].text
-    record_property("slowest_answer_seconds", max(seconds))
-    assert len(seconds) >= 6
+    assert answered >= 2  # one may come in the moment between the end of the inference and that of the thread
 
 
 def test_a_file_renamed_into_the_studies_folder_is_noticed(server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections import deque
@@ -17,6 +18,8 @@ from .pythonqt import patch_class
 from .views import LayoutManager
 from .watchdog import pump
 
+_MEMORY = Path("/dev/shm")
+"""Settings are written at once and on the main thread: not on a disk that may be slow, where memory can be had."""
 _LOGICS = {
     "Units": "vtkSlicerUnitsLogic",
     "Terminologies": "vtkSlicerTerminologiesModuleLogic",
@@ -138,7 +141,8 @@ class Application:
     def __init__(self, qt_application: QtWidgets.QApplication) -> None:
         self.qt_application = qt_application
         self.recorded = Recorded()
-        self.temporaryPath = tempfile.mkdtemp(prefix="slicer_double_")
+        memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+        self.temporaryPath = tempfile.mkdtemp(prefix="slicer_double_", dir=memory)
         self.slicerHome = self.temporaryPath
         qt_application.setOrganizationName(self.organizationName)
         QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)

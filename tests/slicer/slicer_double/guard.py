@@ -118,7 +118,7 @@ class Guard:
         for name, count in application.layoutManager().python_observers().items():
             self.faults.append(Fault("observer", f"{count} left on {name}"))
 
-    def finish(self, grace: float = 1.0) -> list[Fault]:
+    def finish(self, grace: float = 10.0) -> list[Fault]:
         """Stop listening; threads get `grace` seconds to end. Returns the faults."""
         if self._vtk_tags:
             self._finish_qt_and_vtk()
@@ -150,10 +150,7 @@ class Guard:
                 self.faults.append(Fault("timer", f"a QTimer of {timer.interval} ms still runs"))
                 timer.stop()
         stalls, wrong = self._marks
-        self.faults += [
-            Fault("blocked", f"events waited {stall.seconds:.2f} s\n{stall.where}")
-            for stall in watchdog().stalls[stalls:]
-        ]
+        self.faults += [Fault("blocked", text) for text in watchdog().stalls[stalls:]]
         self.faults += [Fault("wrong-thread", text) for text in pythonqt.thread_faults[wrong:]]
         del watchdog().stalls[stalls:], pythonqt.thread_faults[wrong:]
         QtCore.qInstallMessageHandler(self._qt_handler)

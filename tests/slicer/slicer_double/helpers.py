@@ -76,7 +76,7 @@ def click_slice(view: Any, ras: Any) -> None:
     pump()
 
 
-def wait_until(predicate: Callable[[], Any], seconds: float = 10.0) -> Any:
+def wait_until(predicate: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Pump events until `predicate()` is true and return its value; AssertionError after `seconds` of wall time."""
     end = time.monotonic() + seconds
     while not (value := predicate()):

@@ -1,4 +1,4 @@
-"""Pumps Qt's events and measures how long the main thread lets them wait."""
+"""Pumps Qt's events and finds what makes them wait: calls that block the main thread, and time that it takes."""
 
 from __future__ import annotations
 
@@ -7,23 +7,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from PySide6 import QtCore
 
-BLOCK_LIMIT = 0.25  # seconds in which a person does not yet notice that the window does not answer
+BLOCK_LIMIT = 1.0  # seconds; generous, as slow machines and disks are not the panel's fault
+BLOCKING_CALLS = frozenset({"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "time.sleep"})
+"""Audit events of what may take any time, however fast it happens to be here."""
 _BEAT_MS = 10
-
-
-@dataclass(frozen=True)
-class Stall:
-    """The main thread did not return to the event loop for `seconds`; `where` is its stack meanwhile, if seen."""
-
-    seconds: float
-    where: str
 
 
 class Watchdog:
@@ -32,10 +26,13 @@ class Watchdog:
     The clock is wall time minus the time in which the main thread was ready to run but the machine gave it no
     processor (Linux: second figure of /proc/self/task/<id>/schedstat), minus excused time. So computing, sleeping,
     waiting for a socket, a lock or the interpreter lock all count, and a busy machine does not.
+
+    Attributes:
+        stalls: what was found, each with the stack of the main thread at that time, if seen.
     """
 
     def __init__(self) -> None:
-        self.stalls: list[Stall] = []
+        self.stalls: list[str] = []
         self._schedstat = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
         self._main = threading.get_ident()
         self._depth = 0
@@ -48,6 +45,9 @@ class Watchdog:
         self._timer.setInterval(_BEAT_MS)
         self._timer.timeout.connect(self._beat)
         threading.Thread(target=self._sample, name="slicer_double watchdog", daemon=True).start()
+        if sys.version_info < (3, 13):
+            time.sleep = _audited(time.sleep)
+        sys.addaudithook(self._audit)
 
     @property
     def timer(self) -> QtCore.QTimer:
@@ -95,8 +95,14 @@ class Watchdog:
     def _beat(self) -> None:
         seconds = self._clock() - self._last
         if seconds > BLOCK_LIMIT:
-            self.stalls.append(Stall(seconds, self._stack))
+            self.stalls.append(f"events waited {seconds:.2f} s\n{self._stack}")
         self._restart()
+
+    def _audit(self, event: str, _arguments: tuple[object, ...]) -> None:
+        if event not in BLOCKING_CALLS or not self._depth or self._excused_depth:
+            return
+        if threading.get_ident() == self._main:
+            self.stalls.append(f"{event} while events wait\n{_stack(sys._getframe(1))}")
 
     def _sample(self) -> None:
         while True:
@@ -104,7 +110,22 @@ class Watchdog:
             late = time.perf_counter() - self._last_wall > BLOCK_LIMIT / 2
             if self._depth and not self._excused_depth and late and not self._stack:
                 frame = sys._current_frames().get(self._main)
-                self._stack = "".join(traceback.format_stack(frame)[-4:])
+                self._stack = _stack(frame)
+
+
+def _audited(sleep: Callable[[float], None]) -> Callable[[float], None]:
+    """With the audit event that Python has since 3.13."""
+
+    @functools.wraps(sleep)
+    def audited(seconds: float) -> None:
+        sys.audit("time.sleep", seconds)
+        sleep(seconds)
+
+    return audited
+
+
+def _stack(frame: FrameType | None) -> str:
+    return "".join(traceback.format_stack(frame)[-4:])
 
 
 @functools.cache
