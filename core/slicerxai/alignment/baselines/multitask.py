@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from slicerxai.alignment.baselines.blocks import channels_of
 from slicerxai.alignment.baselines.masked_fitting import MaskedBatch, fit_masked
 from slicerxai.alignment.masked_images import MaskedImages
 from slicerxai.alignment.networks import SevenLayerCnn
@@ -38,7 +39,7 @@ class MultitaskCnn(nn.Module):
     def __init__(self, network: SevenLayerCnn, attributes: int = 0, width: int = 16) -> None:
         super().__init__()
         self.trunk, self.head = network.trunk, network.head
-        depths = [_channels(block) for block in network.trunk]
+        depths = [channels_of(block) for block in network.trunk]
         self.mask_head = nn.Sequential(nn.Conv2d(sum(depths), width, 1), nn.SiLU(), nn.Conv2d(width, 1, 1))
         self.attribute_head = type(network.head)(depths[-1], attributes) if attributes else None
 
@@ -54,10 +55,6 @@ class MultitaskCnn(nn.Module):
             columns.append(functional.interpolate(maps, images.shape[2:], mode="bilinear", align_corners=False))
         attributes = None if self.attribute_head is None else self.attribute_head(maps)
         return self.head(maps), self.mask_head(torch.cat(columns, 1)), attributes
-
-
-def _channels(block: nn.Module) -> int:
-    return next(module.out_channels for module in block.modules() if isinstance(module, nn.Conv2d))
 
 
 def fit_multitask(

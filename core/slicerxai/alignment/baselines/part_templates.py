@@ -33,8 +33,8 @@ def prior(places: int, device: torch.device | None = None) -> Tensor:
 
 def masked_maps(features: Tensor) -> Tensor:
     """max(x ∘ T_μ̂, 0) with T_μ̂ / τ, μ̂ the place of the largest value of each map; features (B, D, h, w) ≥ 0."""
-    shape = features.shape[2:]
-    every = templates(*shape, device=features.device)
+    height, width = features.shape[2:]
+    every = templates(height, width, features.device)
     at = features.detach().flatten(2).argmax(2)
     return (features * (every / every.amax())[at]).clamp(min=0)
 
