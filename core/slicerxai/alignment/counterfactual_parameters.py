@@ -69,3 +69,10 @@ class LinearSolve(BaseModel):
     )
     iterations: int = Field(default=100, ge=1, description="Iterations at most.")
     tolerance: float = Field(default=1e-4, gt=0, allow_inf_nan=False, description="Relative residual to stop at.")
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.solver == "torchopt" and self.products != "exact":
+            msg = "torchopt forms its own products; accepted with it: products='exact'"
+            raise ValueError(msg)
+        return self

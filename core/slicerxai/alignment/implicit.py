@@ -44,6 +44,8 @@ def implicit(
         (B, C, *spatial), equal to `found.images`.
     """
     weights = tuple(weight for weight in network.parameters() if weight.requires_grad)
+    if not weights:
+        return found.images.clone()
     images: Tensor
     if parameters.solver == "torchopt":
         from slicerxai.alignment.torchopt_adapter import torchopt_root

@@ -11,9 +11,9 @@ MEMORY = 5
 """Past values that a step is compared with: it must fall below their largest, not below the last."""
 SUFFICIENT = 1e-4
 """Share of the predicted decrease that a step must bring."""
-ROUNDING = 4
+ROUNDING = 40
 """Error of the values, in units of their precision."""
-SHRINK = 0.25
+SHRINK = 0.1
 GROW = 20.0
 """How far the size of a step falls after one that was refused, and may rise after one that was taken."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torchopt
 from torch import Tensor, nn
 from torch.func import functional_call, grad
 
@@ -16,9 +17,7 @@ from slicerxai.alignment.linear_system import Report, Solution, curvature, curva
 from slicerxai.alignment.losses import Loss
 from slicerxai.alignment.problem import per_image
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", FutureWarning)  # it still calls torch.func by its old name
-    import torchopt
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"torchopt\.")  # it calls torch.func by an old name
 
 Tensors = tuple[Tensor, ...]
 
