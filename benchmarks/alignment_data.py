@@ -2,7 +2,7 @@
 
 Two forms of data folder, told apart by their files:
 
-- CT nodules: `lidc_2d.npz` (`crops` int16 (N, 71, 71), HU + 1024, in some scans HU; `mask`; `noduleID`) and `nodules.csv`
+- CT nodules: `lidc_2d.npz` (`crops` int16 (N, 71, 71), HU + 1024, in some scans HU; `mask`; `noduleID`), `nodules.csv`
   (`patient`, `malignancy` and attributes from 1 to 5, `align_err`, `frac_in`, `pixel_spacing`). Rows with
   `align_err` < 0.5 and `frac_in` > 0.99 count. Malignancy 1–3 is benign, 4–5 malignant. The middle 48 × 48 pixels at
   their own resolution, −1000 to 400 HU as 0 to 1.
