@@ -104,12 +104,12 @@ def fit_network(
     run = _Fit(network, train, parameters, device, augment, batch_loss)
     best: tuple[tuple[float, float], dict[str, Tensor], NDArray[np.float32], int] | None = None
     history = []
-    with _own_randomness(device):
+    with own_randomness(device):
         for epoch in range(parameters.epochs):
             torch.manual_seed(parameters.seed * 1_000_003 + epoch)
             loss = run.epoch(epoch, progress)
             logits = predict_logits(network, validation, device, parameters.batch)
-            quality = float(roc_auc(logits, truth).mean()), -_cross_entropy(logits, truth)
+            quality = float(roc_auc(logits, truth).mean()), -cross_entropy_of(logits, truth)
             history.append((loss, -quality[1], quality[0]))
             if best is None or quality > best[0]:
                 state = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
@@ -222,7 +222,8 @@ def predict_logits(
     return torch.cat(found).numpy()
 
 
-def _cross_entropy(logits: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
+def cross_entropy_of(logits: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
+    """Binary cross-entropy of logits and truth, both (N, L)."""
     target = torch.from_numpy(truth.astype(np.float32))
     return float(functional.binary_cross_entropy_with_logits(torch.from_numpy(logits), target))
 
@@ -234,7 +235,7 @@ def positive_weights(labels: NDArray[np.bool_]) -> Tensor:
 
 
 @contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
+def own_randomness(device: torch.device) -> Iterator[None]:
     """Seeds set within do not reach the caller's random numbers."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield
