@@ -67,7 +67,7 @@ class LineSearch:
         rounding = ROUNDING * torch.finfo(target.dtype).eps * limit.abs()
         taken = target <= limit - SUFFICIENT * length / (2 * size) + rounding
         bend = (moved * (slope - self.slope[rows]).flatten(1)).sum(1)
-        longest = GROW * size
+        longest = torch.where(length > 0, GROW * size, size)
         fitting = torch.where(bend > 0, torch.minimum(length / torch.where(bend > 0, bend, 1), longest), longest)
         self.size[rows] = torch.where(taken, fitting, SHRINK * size)
         self.iterations[rows] += 1

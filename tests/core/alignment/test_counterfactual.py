@@ -147,7 +147,7 @@ def test_relative_weight_at_which_nothing_moves():
 
 @pytest.mark.parametrize("name", ["l1", "l2"])
 def test_an_image_does_not_depend_on_the_others(name):
-    net, images, loss = problem(count=5)
+    _, images, loss = problem(count=5)
     images = images * torch.tensor([0.2, 0.5, 1, 2, 4], dtype=DOUBLE).view(5, 1, 1, 1)  # each takes its own time
     parameters = tight(distance=name, alpha=0.1)
     together = counterfactual(loss, images, parameters)
@@ -169,7 +169,7 @@ def test_converged_images_cost_nothing_more():
 def test_a_plain_callable_gives_the_same():
     _, images, loss = problem()
     one = counterfactual(loss, images, tight(alpha=0.1))
-    other = counterfactual(lambda batch: loss(batch), images, tight(alpha=0.1))
+    other = counterfactual(loss.__call__, images, tight(alpha=0.1))
     torch.testing.assert_close(one.change, other.change, rtol=0, atol=1e-9)
 
 
@@ -208,6 +208,15 @@ def test_cancelling():
 
     with pytest.raises(Cancelled):
         counterfactual(loss, images, SolverParameters(), progress=stop)
+
+
+def test_nothing_breaks_when_precision_is_exhausted():
+    _, images, loss = problem()
+    net = loss.network.float()
+    exhausted = label_loss(net, loss.wanted[0].float(), loss.wanted[1])
+    found = counterfactual(exhausted, images.float(), SolverParameters(alpha=0.3, steps=400, tolerance=0))
+    assert torch.isfinite(found.images).all()
+    assert found.residual.max() < 1e-4
 
 
 def test_a_loss_without_slope_moves_nothing():

@@ -32,7 +32,7 @@ class Task:
     def __init__(self, **values):
         torch.manual_seed(1)
         self.network = nn.Sequential(
-            nn.Conv2d(1, 2, 3, padding=1), nn.Softplus(), nn.Conv2d(2, 2, 3, stride=2), nn.SiLU(), nn.Flatten()
+            nn.Conv2d(1, 2, 3, padding=1), nn.Tanh(), nn.Conv2d(2, 2, 3, stride=2), nn.Softplus(), nn.Flatten()
         ).append(nn.Linear(2 * 9, 1))
         self.network.double()
         vector_to_parameters(2 * parameters_to_vector(self.network.parameters()), self.network.parameters())
