@@ -27,6 +27,7 @@ BENCHMARKS = {
     "shift_lidc": "shift attribution on CT nodules across scanner vendors and readers (needs --data)",
     "saliency_speed": "seconds and memory of every class's map, beside captum called once for each class",
     "lesion_quality": "which predicted lesions are false: an alarm over lesions beside mean probability and volume",
+    "alignment_cost": "seconds and memory of the implicit gradient through counterfactuals, beside unrolling",
 }
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 
