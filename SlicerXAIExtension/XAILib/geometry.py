@@ -48,6 +48,11 @@ def resample(array: Array, affine: Array, shape: tuple[int, int, int], to_affine
     return moved
 
 
+def values_at(array: Array, places: Array) -> Array:
+    """The value of the nearest voxel at `places` (3, N) in voxels, 0 outside the volume."""
+    return _sampled(np.asarray(array), np.asarray(places, float), 0)
+
+
 def _sampled(array: Array, places: Array, order: int) -> Array:
     """Values at `places` (3, N) in voxels, 0 outside."""
     last = np.array(array.shape)[:, None] - 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def offer(combo: Any, names: Iterable[str], wanted: str, data: Iterable[Any] | None = None) -> None:
+def offer(combo: Any, names: Iterable[str], wanted: Any, data: Iterable[Any] | None = None) -> None:
     """Replace the entries without a signal; `wanted`, an entry's data or else its name, is chosen where it is offered.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import slicer
@@ -41,6 +42,21 @@ def document_of(node: Any) -> dict[str, Any]:
     """The parsed JSON of a result node."""
     document: dict[str, Any] = json.loads(node.GetParameter(_DOCUMENT))
     return document
+
+
+def anonymous(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document without the image's id and file names, which may name the patient."""
+    kept = {key: value for key, value in document.items() if key != "image_id"}
+    provenance = kept.get("provenance")
+    if provenance:
+        inputs = {key.rsplit("/", 1)[-1]: digest for key, digest in provenance.get("inputs", {}).items()}
+        kept["provenance"] = {**provenance, "inputs": inputs}
+    return kept
+
+
+def model_of(document: Mapping[str, Any]) -> str | None:
+    """The model that a result came from."""
+    return (document.get("provenance") or {}).get("model")
 
 
 def _readable(node: Any) -> bool:

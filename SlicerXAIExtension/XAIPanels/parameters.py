@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 _SERVER, _MODEL, _SHOWN = "server", "model", "ShownResult"
+_STUDY, _PARAMETERS, _VOLUME, _POINT = "study", "parameters", "InputVolume", "ExplainedPoint"
 
 
 class PanelParameters:
@@ -49,3 +50,60 @@ class PanelParameters:
 
     def _refer(self, role: str, node: Any) -> None:
         self.node.SetNodeReferenceID(role, node.GetID() if node is not None else None)
+
+
+class ImageParameters(PanelParameters):
+    """Of a panel that explains one image at a time."""
+
+    @property
+    def volume(self) -> Any:
+        """The loaded volume to explain, or None."""
+        return self.node.GetNodeReference(_VOLUME)
+
+    @volume.setter
+    def volume(self, node: Any) -> None:
+        self._refer(_VOLUME, node)
+
+    @property
+    def study(self) -> str:
+        """Id of the server's study to explain, or empty."""
+        return str(self.node.GetParameter(_STUDY))
+
+    @study.setter
+    def study(self, study: str) -> None:
+        self.node.SetParameter(_STUDY, study)
+
+    @property
+    def method_parameters(self) -> dict[str, Any]:
+        """Parameters of the method by name; empty where the scene holds none or something unreadable."""
+        return self._values(_PARAMETERS)
+
+    @method_parameters.setter
+    def method_parameters(self, values: dict[str, Any]) -> None:
+        self.node.SetParameter(_PARAMETERS, json.dumps(values))
+
+    @property
+    def point(self) -> Any:
+        """The markups node of the explained point, or None."""
+        return self.node.GetNodeReference(_POINT)
+
+    @point.setter
+    def point(self, node: Any) -> None:
+        self._refer(_POINT, node)
+
+
+def read_fraction(node: Any, name: str, default: float) -> float:
+    """A number in [0, 1] of a scripted module node; the default where it is missing or unusable."""
+    try:
+        value = float(node.GetParameter(name))
+    except ValueError:
+        return default
+    return value if 0 <= value <= 1 else default
+
+
+def write_fraction(node: Any, name: str, value: float) -> None:
+    """Keep a number in [0, 1] on a scripted module node. Raises `ValueError` for another one."""
+    if not 0 <= value <= 1:
+        msg = f"{name} is {value}; accepted: 0 to 1"
+        raise ValueError(msg)
+    node.SetParameter(name, repr(float(value)))

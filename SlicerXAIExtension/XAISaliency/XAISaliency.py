@@ -6,67 +6,34 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import slicer
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleWidget
-from slicer.util import VTKObservationMixin
-
 # Installed, XAILib and XAIPanels lie beside this file, which Slicer's module path covers. In a source tree they are one
 # folder up.
 if not (Path(__file__).parent / "XAILib").is_dir() and str(Path(__file__).parents[1]) not in sys.path:
     sys.path.append(str(Path(__file__).parents[1]))
 
+from XAIPanels.module import PanelModule, PanelWidget
 from XAIPanels.words import RESEARCH_USE
 
-HELP = f"""
+
+class XAISaliency(PanelModule):
+    """What Slicer shows of the module in its menus."""
+
+    title = "Saliency & Review"
+    dependencies = ("Segmentations", "Volumes", "Markups")
+    text = f"""
 Asks an explanation server for the lesions that a model predicts in an image, for the voxels that made it decide so, and
 for whether this very explanation can be trusted. <b>{RESEARCH_USE}</b>
 """
 
 
-class XAISaliency(ScriptedLoadableModule):
-    """What Slicer shows of the module in its menus."""
+class XAISaliencyWidget(PanelWidget):
+    """The module's panel."""
 
-    def __init__(self, parent: Any) -> None:
-        ScriptedLoadableModule.__init__(self, parent)
-        parent.title = "Saliency & Review"
-        parent.categories = ["Explainable AI"]
-        parent.dependencies = ["Segmentations", "Volumes", "Markups"]
-        parent.contributors = ["The slicerxai developers"]
-        parent.helpText = HELP
-        parent.acknowledgementText = ""
-
-
-class XAISaliencyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Puts the panel into the module's layout and passes Slicer's events on."""
-
-    def __init__(self, parent: Any = None) -> None:
-        self.panel: Any = None
-        VTKObservationMixin.__init__(self)
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-
-    def setup(self) -> None:
-        ScriptedLoadableModuleWidget.setup(self)
+    def make_panel(self) -> Any:
         from XAISaliencyLib.widget import SaliencyPanel
 
-        self.panel = SaliencyPanel(self.resourcePath("UI/XAISaliency.ui"))
-        self.layout.addWidget(self.panel.root)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneReplaced)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneReplaced)
-
-    def cleanup(self) -> None:
-        self.removeObservers()
-        if self.panel is not None:
-            self.panel.close()
-            self.panel = None
+        return SaliencyPanel(self.resourcePath("UI/XAISaliency.ui"))
 
     def exit(self) -> None:
         if self.panel is not None:
             self.panel.leave()
-
-    def onSceneStartClose(self, *_: Any) -> None:
-        self.panel.scene_closing()
-
-    def onSceneReplaced(self, *_: Any) -> None:
-        self.panel.restore()

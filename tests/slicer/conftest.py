@@ -16,7 +16,8 @@ from tests.slicer.server_fixtures import *  # noqa: E402, F403 - fixtures
 
 _HERE = Path(__file__).parent
 _EXTENSION = _HERE.parents[1] / "SlicerXAIExtension"
-for folder in (_HERE, _EXTENSION, _EXTENSION / "XAISaliency", _EXTENSION / "XAIShift", _EXTENSION / "XAIReview"):
+_MODULES = ("XAISaliency", "XAIShift", "XAIReview", "XAICounterfactual")
+for folder in (_HERE, _EXTENSION, *(_EXTENSION / module for module in _MODULES)):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

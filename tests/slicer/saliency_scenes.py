@@ -137,7 +137,7 @@ def prepared(found: Any) -> Any:
 
 def export(logic: Any, volume: Any, folder: Path, name: str = "image") -> Path:
     """The file that is sent to a server."""
-    from XAISaliencyLib.export import write
+    from XAIPanels.export import write
 
     return write(logic.snapshot(volume, name), folder)
 

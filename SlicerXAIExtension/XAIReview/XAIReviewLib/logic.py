@@ -10,6 +10,7 @@ from XAILib.nrrd import Volume
 from XAIPanels.map_display import scale_of
 from XAIPanels.nodes import in_scene
 from XAIPanels.scene_watch import SceneWatch
+from XAIPanels.side_views import Arrangement, SideViews
 from XAIPanels.views import Layers, centre, jump_to, pass_through
 from XAIPanels.volumes import affine_of, array_of
 
@@ -17,8 +18,8 @@ from . import opened as nodes
 from .opened import Opened, Origin, opened_nodes
 from .parameters import BLEND, SIDE, Drawing, Parameters, parameter_node
 from .prepared import Image, Map, Point, Prepared
-from .side_views import LARGEST, SideViews
 
+SIDE_BY_SIDE = Arrangement("Review", 7300, 73, {1: 1, 2: 2, 4: 2, 6: 3})
 KEPT = 3
 """Images that stay open; the one that was opened before them goes with its maps."""
 
@@ -34,7 +35,7 @@ class ReviewLogic:
         self.scene = scene if scene is not None else slicer.mrmlScene
         self.on_change: Callable[[], None] | None = None
         self._layers = Layers(self.scene)
-        self._side = SideViews(self.scene)
+        self._side = SideViews(self.scene, SIDE_BY_SIDE)
         self._watch = SceneWatch(self.scene, self._closing, self._changed)
 
     def close(self) -> None:
@@ -144,7 +145,9 @@ class ReviewLogic:
     def _draw_side_by_side(self, found: Opened, drawing: Drawing) -> None:
         maps = found.maps
         names = list(maps)
-        if len(names) > LARGEST and drawing.first in maps:  # the chosen one must not be among those that find no view
+        if (
+            len(names) > SIDE_BY_SIDE.largest and drawing.first in maps
+        ):  # the chosen one must not be among those that find no view
             names.sort(key=lambda name: name != drawing.first)
         place = None if self._side.active else centre(self.scene)
         composites = self._side.open(names)

@@ -8,10 +8,11 @@ from typing import Any
 
 import qt
 from XAIPanels.job_state import JobState
+from XAIPanels.server_section import Server
 from XAIPanels.words import number_range
 
 from .logic import SaliencyLogic
-from .server import SaliencyServer
+from .server import saliency_of
 from .words import VARIANT_HINTS, VARIANTS, variant
 
 DEFAULT_VARIANT = "lrp"
@@ -48,9 +49,9 @@ class ExplainSection(JobState):
             chosen["window"] = float(self.ui.windowSpin.value)
         return chosen
 
-    def fill(self, server: SaliencyServer | None) -> None:
+    def fill(self, server: Server | None) -> None:
         """Offer what the server's schema offers."""
-        method = server.saliency if server else None
+        method = saliency_of(server)
         if method is None:
             return
         names = method.parameters.get("properties", {}).get("method", {}).get("enum")

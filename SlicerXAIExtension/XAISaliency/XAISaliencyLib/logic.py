@@ -6,18 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+from XAIPanels.export import Snapshot, snapshot
 from XAIPanels.map_display import paint
 from XAIPanels.nodes import in_scene, remove_with_parts
+from XAIPanels.picking import Picker, Point
 from XAIPanels.scene_watch import SceneWatch
 from XAIPanels.views import Layers, jump_to
 
-from .export import Snapshot, snapshot
 from .lesions import Lesion
 from .loading import load as load_result
 from .parameters import Parameters, parameter_node
-from .picking import Picker, Point
 from .prepared import Prepared
-from .results import ResultNode, result_nodes
+from .results import ResultNode, is_map, result_nodes
 
 
 class SaliencyLogic:
@@ -33,7 +33,7 @@ class SaliencyLogic:
         self.on_point: Callable[[Point], None] | None = None
         self.on_change: Callable[[], None] | None = None
         self._layers = Layers(self.scene)
-        self._picker = Picker(self.scene, self._picked)
+        self._picker = Picker(self.scene, self.parameters, self._picked)
         self._watch = SceneWatch(self.scene, self._closing, self._changed)
 
     def close(self) -> None:
@@ -81,6 +81,10 @@ class SaliencyLogic:
     def result(self, node: Any) -> ResultNode:
         """Typed access to a result node: document, lesions, source, saliency, segmentation, threshold, opacity."""
         return ResultNode(node)
+
+    def is_map(self, volume: Any) -> bool:
+        """Whether a volume is the saliency map of a result."""
+        return is_map(self.scene, volume)
 
     def show(self, node: Any) -> bool:
         """Show one result, and hide the one that was shown, in all slice views.

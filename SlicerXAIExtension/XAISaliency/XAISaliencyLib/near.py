@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import slicer
-import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 from XAILib.geometry import lesion_at
-from XAIPanels.volumes import from_matrix
+from XAIPanels.segment_voxels import segment_voxels
 
 from .prepared import LESIONS_ID
 
@@ -23,14 +20,5 @@ def is_near_lesion(segmentation: Any, point: tuple[float, float, float]) -> bool
     """
     if segmentation is None or segmentation.GetSegmentation().GetSegment(LESIONS_ID) is None:
         return True
-    image = slicer.vtkOrientedImageData()
-    segmentation.GetBinaryLabelmapRepresentation(LESIONS_ID, image)
-    if 0 in image.GetDimensions() or image.GetPointData().GetScalars() is None:
-        return False
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    affine = from_matrix(matrix)
-    first = image.GetExtent()[::2]
-    affine[:3, 3] += affine[:3, :3] @ first
-    labels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions(), order="F")
-    return lesion_at(labels, affine, point, REACH_MM) is not None
+    lesions = segment_voxels(segmentation, LESIONS_ID)
+    return lesions is not None and lesion_at(lesions.array, lesions.affine, point, REACH_MM) is not None

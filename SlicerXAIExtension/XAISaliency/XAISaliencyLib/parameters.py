@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from XAIPanels.nodes import singleton
-from XAIPanels.parameters import PanelParameters
+from XAIPanels.parameters import ImageParameters, read_fraction, write_fraction
 
 MODULE = "XAISaliency"
 DEFAULT_THRESHOLD = 0.15
 DEFAULT_OPACITY = 0.6
 
-_STUDY, _PARAMETERS, _THRESHOLD, _OPACITY = "study", "parameters", "threshold", "opacity"
-_VOLUME, _POINT = "InputVolume", "ExplainedPoint"
+_THRESHOLD, _OPACITY = "threshold", "opacity"
 
 
 def parameter_node(scene: Any) -> Any:
@@ -21,35 +19,8 @@ def parameter_node(scene: Any) -> Any:
     return singleton(scene, MODULE)
 
 
-class Parameters(PanelParameters):
+class Parameters(ImageParameters):
     """Typed access to the parameter node."""
-
-    @property
-    def volume(self) -> Any:
-        """The loaded volume to explain, or None."""
-        return self.node.GetNodeReference(_VOLUME)
-
-    @volume.setter
-    def volume(self, node: Any) -> None:
-        self._refer(_VOLUME, node)
-
-    @property
-    def study(self) -> str:
-        """Id of the server's study to explain, or empty."""
-        return str(self.node.GetParameter(_STUDY))
-
-    @study.setter
-    def study(self, study: str) -> None:
-        self.node.SetParameter(_STUDY, study)
-
-    @property
-    def method_parameters(self) -> dict[str, Any]:
-        """Parameters of the method by name; empty where the scene holds none or something unreadable."""
-        return self._values(_PARAMETERS)
-
-    @method_parameters.setter
-    def method_parameters(self, values: dict[str, Any]) -> None:
-        self.node.SetParameter(_PARAMETERS, json.dumps(values))
 
     @property
     def threshold(self) -> float:
@@ -68,29 +39,3 @@ class Parameters(PanelParameters):
     @opacity.setter
     def opacity(self, value: float) -> None:
         write_fraction(self.node, _OPACITY, value)
-
-    @property
-    def point(self) -> Any:
-        """The markups node of the explained point, or None."""
-        return self.node.GetNodeReference(_POINT)
-
-    @point.setter
-    def point(self, node: Any) -> None:
-        self._refer(_POINT, node)
-
-
-def read_fraction(node: Any, name: str, default: float) -> float:
-    """A number in [0, 1] of a scripted module node; the default where it is missing or unusable."""
-    try:
-        value = float(node.GetParameter(name))
-    except ValueError:
-        return default
-    return value if 0 <= value <= 1 else default
-
-
-def write_fraction(node: Any, name: str, value: float) -> None:
-    """Keep a number in [0, 1] on a scripted module node. Raises `ValueError` for another one."""
-    if not 0 <= value <= 1:
-        msg = f"{name} is {value}; accepted: 0 to 1"
-        raise ValueError(msg)
-    node.SetParameter(name, repr(float(value)))

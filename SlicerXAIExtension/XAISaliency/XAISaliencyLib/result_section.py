@@ -8,7 +8,7 @@ from typing import Any
 import qt
 import slicer
 from XAILib.verdict import checks_html, verdict_html
-from XAIPanels.choosing import offer_nodes
+from XAIPanels.choosing import enable, offer_nodes
 from XAIPanels.map_colours import AGAINST, FOR
 
 from .colours import EXPLAINED, LESIONS
@@ -99,10 +99,10 @@ class ResultSection:
         chosen = self.table.chosen
         reason = none or explain_reason or ("" if chosen else "Choose a lesion in the table first.")
         hint = f"Show what made the model call lesion {chosen.number} a lesion." if chosen else ""
-        _enable(self.ui.explainLesionButton, reason, hint)
+        enable(self.ui.explainLesionButton, reason, hint)
         self.ui.explainLesionButton.text = f"Explain &lesion {chosen.number}" if chosen else "Explain a &lesion"
-        _enable(self.ui.pickButton, none or explain_reason, "Then click on a lesion in a slice view to explain it.")
-        _enable(self.ui.reportButton, report_reason, "Open the full report in the web browser.")
+        enable(self.ui.pickButton, none or explain_reason, "Then click on a lesion in a slice view to explain it.")
+        enable(self.ui.reportButton, report_reason, "Open the full report in the web browser.")
         self.ui.removeButton.toolTip = "Remove this result from the scene; the image stays."
 
     def stop_picking(self, text: str = "") -> None:
@@ -220,8 +220,3 @@ def _timer(interval: int, function: Callable[[], None]) -> Any:
     timer.interval = interval
     timer.connect("timeout()", function)
     return timer
-
-
-def _enable(widget: Any, reason: str, hint: str) -> None:
-    widget.enabled = not reason
-    widget.toolTip = reason or hint

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from XAIPanels import documents
-from XAIPanels.documents import document_of
+from XAIPanels.documents import anonymous, document_of
+from XAIPanels.parameters import read_fraction, write_fraction
 
 from .lesions import Lesion, lesions_of
-from .parameters import DEFAULT_OPACITY, DEFAULT_THRESHOLD, read_fraction, write_fraction
+from .parameters import DEFAULT_OPACITY, DEFAULT_THRESHOLD
 
 RESULT = "XAISaliencyResult"
 """Value of the attribute "ModuleName", by which result nodes are found; parameter nodes have the module's own name."""
@@ -89,14 +90,9 @@ def result_nodes(scene: Any) -> list[Any]:
     return documents.result_nodes(scene, RESULT)
 
 
-def anonymous(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without the image's id and file names, which may name the patient."""
-    kept = {key: value for key, value in document.items() if key != "image_id"}
-    provenance = kept.get("provenance")
-    if provenance:
-        inputs = {key.rsplit("/", 1)[-1]: digest for key, digest in provenance.get("inputs", {}).items()}
-        kept["provenance"] = {**provenance, "inputs": inputs}
-    return kept
+def is_map(scene: Any, volume: Any) -> bool:
+    """Whether a volume is the saliency map of a result."""
+    return any(ResultNode(node).saliency is volume for node in result_nodes(scene))
 
 
 def title_of(document: dict[str, Any]) -> str:

@@ -8,7 +8,12 @@ from typing import Any
 
 import qt
 import slicer
+from XAIPanels.documents import model_of
 from XAIPanels.errors import SceneError
+from XAIPanels.export import Snapshot
+from XAIPanels.image_section import ImageSection, Source
+from XAIPanels.image_server import ImageServer, ask, found
+from XAIPanels.nodes import in_scene
 from XAIPanels.one_job import OneJob
 from XAIPanels.reports import Reports
 from XAIPanels.server_section import ServerSection
@@ -16,13 +21,10 @@ from XAIPanels.tasks import Tasks
 from XAIPanels.words import RESEARCH_USE, duration
 
 from .explain_section import ExplainSection
-from .export import Snapshot
-from .image_section import ImageSection, Source
-from .inputs import contains
 from .logic import SaliencyLogic
 from .prepared import Prepared
 from .result_section import ResultSection
-from .server import ask, found
+from .server import saliency_of
 from .work import explain
 
 CANCELLED = "Cancelled. The server has stopped the computation; nothing was changed in the scene."
@@ -62,8 +64,8 @@ class SaliencyPanel:
         self.logic = SaliencyLogic()
         self._tasks = Tasks()
         self._sources: dict[str, Source] = {}
-        self.server = ServerSection(self.ui, self._tasks, ask, found, self._server_changed)
-        self.image = ImageSection(self.ui, self.logic, self.refresh)
+        self.server: ServerSection[ImageServer] = ServerSection(self.ui, self._tasks, ask, found, self._server_changed)
+        self.image = ImageSection(self.ui, self.logic, self.refresh, "a saliency map")
         self.explain = ExplainSection(self.ui, self.logic, self.explain_image, self.cancel)
         self.job = OneJob(self._tasks, self.explain, self.server.lost, self.refresh, CANCELLED)
         self.result = ResultSection(self.ui, self.logic, self.explain_point, self.open_report, self.refresh)
@@ -108,8 +110,8 @@ class SaliencyPanel:
     def explain_point(self, node: Any, point: tuple[float, float, float], lesion: int | None = None) -> None:
         """Explain one lesion of a result's image, with that result's model."""
         result = self.logic.result(node)
-        source = self._sources.get(node.GetID()) or Source(result.source, "", _model_of(result.document))
-        if source.volume is not None and not contains(self.logic, source.volume):
+        source = self._sources.get(node.GetID()) or Source(result.source, "", model_of(result.document))
+        if source.volume is not None and not in_scene(self.logic.scene, source.volume):
             source = Source(result.source, "", source.model)
         if source.volume is None and not source.study:
             self.explain.fail("the image of this result was removed from the scene; load it and explain it again.")
@@ -183,7 +185,7 @@ class SaliencyPanel:
         self.reports.remember(node, result.job)
         self.result.show(node)
         notes = [f"{node.GetName()}, in {duration(time.monotonic() - started)}."]
-        if source.volume is not None and not contains(self.logic, source.volume):
+        if source.volume is not None and not in_scene(self.logic.scene, source.volume):
             notes.append(VOLUME_REMOVED)
         if lesion is not None and self.result.explained not in (None, lesion):
             notes.append(OTHER_LESION.format(lesion))
@@ -197,7 +199,7 @@ class SaliencyPanel:
 
     def _server_reason(self) -> str:
         server = self.server.server
-        if server is not None and server.saliency is None:
+        if server is not None and saliency_of(server) is None:
             return "This server does not offer saliency; connect to another one."
         return ""
 
@@ -210,8 +212,3 @@ class SaliencyPanel:
         """Open the result's report in the web browser."""
         if self.server.server is not None and not self.reports.reason(node):
             self.reports.open(self.server.server.client, node)
-
-
-def _model_of(document: dict[str, Any]) -> str | None:
-    """The model that a result came from."""
-    return (document.get("provenance") or {}).get("model")

@@ -56,8 +56,8 @@ def sent(user: Any, result: Any, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The panel is connected to a server that answers at once; the files that it was sent."""
     from XAILib.catalogue import Catalogue, Method, Model
     from XAILib.client import Client
-    from XAISaliencyLib import work
-    from XAISaliencyLib.server import SaliencyServer
+    from XAIPanels import sending
+    from XAIPanels.image_server import ImageServer
 
     found: list[Path] = []
 
@@ -66,10 +66,10 @@ def sent(user: Any, result: Any, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         assert all(path.stat().st_size > 1e6 for path in source.get("files", []))
         return result
 
-    monkeypatch.setattr(work, "run_explanation", run)
+    monkeypatch.setattr(sending, "run_explanation", run)
     models = (Model("tiny", "unet", ("FLAIR",), ("background", "lesion")),)
     catalogue = Catalogue("1", (Method("saliency", "Saliency", "", {}),), models, {})
-    user.panel.server._connected(SaliencyServer(Client("http://127.0.0.1:1"), catalogue, ("case",)))
+    user.panel.server._connected(ImageServer(Client("http://127.0.0.1:1"), catalogue, ("case",)))
     return found
 
 

@@ -11,8 +11,9 @@ import vtk
 from XAILib import nrrd
 from XAILib.geometry import resample
 from XAILib.nrrd import Volume
-from XAIPanels.errors import ExportError
-from XAIPanels.volumes import affine_of, array_of, from_matrix, is_orthogonal
+
+from .errors import ExportError
+from .volumes import affine_of, array_of, from_matrix, is_orthogonal
 
 FLOATS = ("float32", "float64")
 
@@ -68,19 +69,24 @@ def write(image: Snapshot, folder: Path) -> Path:
 
 def world_affine(node: Any) -> np.ndarray:
     """Voxel index to world RAS mm, (4, 4). Raises `ExportError` under a transform that is not linear."""
-    affine = affine_of(node)
-    transform = node.GetParentTransformNode()
-    if transform is not None:
-        if not transform.IsTransformToWorldLinear():
-            msg = f"{_name(node)} is under a non-linear transform; harden it (Transforms module) or remove it first."
-            raise ExportError(msg)
-        to_world = vtk.vtkMatrix4x4()
-        transform.GetMatrixTransformToWorld(to_world)
-        affine = from_matrix(to_world) @ affine
+    affine = in_world(affine_of(node), node, _name(node))
     if abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         msg = f"{_name(node)} has no volume: two of its axes are parallel or an axis has no length."
         raise ExportError(msg)
     return affine
+
+
+def in_world(affine: np.ndarray, node: Any, name: str) -> np.ndarray:
+    """An affine of a node with its parent transform. Raises `ExportError` under a transform that is not linear."""
+    transform = node.GetParentTransformNode()
+    if transform is None:
+        return affine
+    if not transform.IsTransformToWorldLinear():
+        msg = f"{name} is under a non-linear transform; harden it (Transforms module) or remove it first."
+        raise ExportError(msg)
+    to_world = vtk.vtkMatrix4x4()
+    transform.GetMatrixTransformToWorld(to_world)
+    return from_matrix(to_world) @ affine
 
 
 def _check(node: Any) -> None:

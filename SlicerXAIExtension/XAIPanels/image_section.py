@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
-from .inputs import contains, is_map, likely_input
-from .logic import SaliencyLogic
-from .server import SaliencyServer
+from .choosing import enable, offer
+from .image_server import ImageServer
+from .nodes import in_scene, nodes_of_class
+from .parameters import ImageParameters
+
+LIKELY = "flair"
+
+
+class ImageLogic(Protocol):
+    """What the section needs of a panel's logic."""
+
+    scene: Any
+
+    def parameters(self) -> ImageParameters: ...
+
+    def is_map(self, volume: Any) -> bool:
+        """Whether a volume belongs to a result."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,13 +44,15 @@ class ImageSection:
 
     Args:
         changed: called whenever a choice changed.
+        own: what volumes of results are, for people, such as "a saliency map".
     """
 
-    def __init__(self, ui: Any, logic: SaliencyLogic, changed: Callable[[], None]) -> None:
+    def __init__(self, ui: Any, logic: ImageLogic, changed: Callable[[], None], own: str) -> None:
         self.ui = ui
         self._logic = logic
         self._changed = changed
-        self._server: SaliencyServer | None = None
+        self._own = own
+        self._server: ImageServer | None = None
         ui.volumeButton.connect("toggled(bool)", self._chosen)
         ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._chosen)
         ui.studyCombo.connect("currentIndexChanged(int)", self._chosen)
@@ -67,12 +84,16 @@ class ImageSection:
             return ""
         if source.volume is None:
             return "Load a volume first, such as a FLAIR."
-        if is_map(self._logic, source.volume):
-            return f"“{source.name}” is itself a saliency map; choose the image."
+        if self._logic.is_map(source.volume):
+            return f"“{source.name}” is itself {self._own}; choose the image."
         channels = self.channels(source.model)
         if len(channels) > 1:
             return f"The model “{source.model}” needs {_and(channels)}; choose a study of the server that has them."
         return ""
+
+    def choose_model(self, name: str) -> None:
+        """Choose one of the server's models, as the user might."""
+        self.ui.modelCombo.currentIndex = self.ui.modelCombo.findText(name)
 
     def with_model(self, source: Source) -> Source:
         """The source with its own model, or with the chosen one where the server does not have that."""
@@ -84,20 +105,20 @@ class ImageSection:
         models = self._server.catalogue.models if self._server else ()
         return next((tuple(found.channels) for found in models if found.name == model), ())
 
-    def fill(self, server: SaliencyServer | None) -> None:
+    def fill(self, server: ImageServer | None) -> None:
         """Offer what the server has; an earlier choice stays where it is still offered."""
         self._server = server
         wanted = self._logic.parameters()
         models = [model.name for model in server.catalogue.models] if server else []
-        _offer(self.ui.modelCombo, models, self.ui.modelCombo.currentText or wanted.model)
-        _offer(self.ui.studyCombo, server.studies if server else (), self.ui.studyCombo.currentText or wanted.study)
+        offer(self.ui.modelCombo, models, self.ui.modelCombo.currentText or wanted.model)
+        offer(self.ui.studyCombo, server.studies if server else (), self.ui.studyCombo.currentText or wanted.study)
 
     def restore(self) -> None:
         """Take the choices of the parameter node, as of a scene that was just loaded; propose a FLAIR without one."""
         saved = self._logic.parameters()
         volume, study = saved.volume, saved.study
-        _offer(self.ui.modelCombo, _texts(self.ui.modelCombo), saved.model)
-        _offer(self.ui.studyCombo, _texts(self.ui.studyCombo), study)
+        offer(self.ui.modelCombo, _texts(self.ui.modelCombo), saved.model)
+        offer(self.ui.studyCombo, _texts(self.ui.studyCombo), study)
         (self.ui.studyButton if study and volume is None else self.ui.volumeButton).checked = True
         if volume is not None:
             self.ui.inputSelector.setCurrentNode(volume)
@@ -106,7 +127,8 @@ class ImageSection:
     def follow_scene(self) -> None:
         """Propose a FLAIR while the user has chosen nothing."""
         current = self.ui.inputSelector.currentNode()
-        if not contains(self._logic, current) or not contains(self._logic, self._logic.parameters().volume):
+        scene = self._logic.scene
+        if not in_scene(scene, current) or not in_scene(scene, self._logic.parameters().volume):
             proposed = likely_input(self._logic)
             if proposed is not None:
                 self.ui.inputSelector.setCurrentNode(proposed)
@@ -116,11 +138,12 @@ class ImageSection:
         connected = self._server is not None
         by_volume = bool(self.ui.volumeButton.checked)
         self.ui.inputSelector.enabled = by_volume
-        _enable(self.ui.studyButton, connected, "Explain an image that the server already has; nothing is sent.")
-        _enable(self.ui.studyCombo, connected and not by_volume, "The image of the server to explain.")
-        _enable(self.ui.modelCombo, connected, "The model whose decision is explained.")
+        none = "" if connected else "Connect to the server first."
+        enable(self.ui.studyButton, none, "Explain an image that the server already has; nothing is sent.")
+        enable(self.ui.studyCombo, none, "The image of the server to explain.")
+        enable(self.ui.modelCombo, none, "The model whose decision is explained.")
         if connected and by_volume:
-            self.ui.studyCombo.toolTip = "Choose “Server study” first."
+            enable(self.ui.studyCombo, "Choose “Server study” first.", "")
 
     def _chosen(self, *_: Any) -> None:
         choices, source = self._logic.parameters(), self.source
@@ -130,22 +153,19 @@ class ImageSection:
         self._changed()
 
 
-def _enable(widget: Any, enabled: bool, hint: str) -> None:
-    widget.enabled = enabled
-    widget.toolTip = hint if enabled else "Connect to the server first."
+def likely_input(logic: ImageLogic) -> Any:
+    """The first FLAIR by its name, else the first image of the scene that belongs to no result, else None."""
+    volumes = [
+        volume
+        for volume in nodes_of_class(logic.scene, "vtkMRMLScalarVolumeNode")
+        if not volume.IsA("vtkMRMLLabelMapVolumeNode") and not logic.is_map(volume)
+    ]
+    flairs = [volume for volume in volumes if LIKELY in (volume.GetName() or "").lower()]
+    return next(iter(flairs + volumes), None)
 
 
 def _texts(combo: Any) -> list[str]:
     return [combo.itemText(index) for index in range(combo.count)]
-
-
-def _offer(combo: Any, names: Iterable[str], wanted: str) -> None:
-    names = list(names)
-    combo.blockSignals(True)
-    combo.clear()
-    combo.addItems(names)
-    combo.currentIndex = names.index(wanted) if wanted in names else (0 if names else -1)
-    combo.blockSignals(False)
 
 
 def _and(names: Iterable[str]) -> str:

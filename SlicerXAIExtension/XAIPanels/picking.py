@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
-from XAIPanels.nodes import in_scene
 
-from .parameters import Parameters, parameter_node
+from .nodes import in_scene
+from .parameters import ImageParameters
 
 NAME = "Explained point"
 Point = tuple[float, float, float]
@@ -18,11 +18,15 @@ class Picker:
     """One markups node with at most one control point, and the view's place mode.
 
     Args:
+        parameters: gives the parameters that refer to the node.
         on_point: called with (R, A, S) in mm, world coordinates, when a point was placed.
     """
 
-    def __init__(self, scene: Any, on_point: Callable[[Point], None] | None = None) -> None:
+    def __init__(
+        self, scene: Any, parameters: Callable[[], ImageParameters], on_point: Callable[[Point], None] | None = None
+    ) -> None:
         self.scene = scene
+        self._parameters = parameters
         self.on_point = on_point
         self._observed: Any = None
         self._tag = 0
@@ -56,7 +60,7 @@ class Picker:
 
     def node(self) -> Any:
         """The markups node; made when it is missing."""
-        parameters = Parameters(parameter_node(self.scene))
+        parameters = self._parameters()
         if parameters.point is None:
             node = slicer.vtkMRMLMarkupsFiducialNode()
             node.SetName(NAME)

@@ -1,0 +1,89 @@
+"""From a prepared result to nodes, and back. All of them, or none. Quick, because the window waits meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from XAILib.nrrd import Volume
+from XAIPanels.map_colours import DECREASE, INCREASE
+from XAIPanels.map_display import Palette, add_colours, display_with, scale_of
+from XAIPanels.nodes import all_or_nothing
+from XAIPanels.outlines import Outline, add_segmentation
+from XAIPanels.segment_voxels import segment_voxels
+from XAIPanels.volumes import affine_of, array_of, make_volume
+
+from .prepared import Pair, Prepared
+from .results import MASK_ID, ResultNode, add_result_node
+from .tables import title_of
+
+CHANGES: Palette = (INCREASE, DECREASE)
+MASK_COLOUR = "#ffd23f"
+
+
+def load(scene: Any, prepared: Prepared, source: Any, own_source: bool, threshold: float) -> ResultNode:
+    """Add the nodes of a result to the scene; on any exception the scene is as it was before.
+
+    Args:
+        source: the volume node that was explained; None loads the image that came with the result (a server study).
+        own_source: whether the explained volume goes with the last of its results.
+    """
+    with all_or_nothing(scene):
+        if source is None:
+            source = add_image(scene, prepared.image, "image")
+        title = f"{source.GetName()} - {title_of(prepared.document)}"
+        found = add_result_node(scene, prepared, scene.GenerateUniqueName(title))
+        name = found.node.GetName()
+        colours = add_colours(scene, f"{name} - colours", threshold, CHANGES)
+        mask = None
+        if prepared.mask is not None:
+            outline = Outline(MASK_ID, "Expert’s mask", MASK_COLOUR, prepared.mask)
+            mask = add_segmentation(scene, [outline], f"{name} - expert’s mask")
+        found.refer(source, colours, mask, own_source)
+        for place, pair in enumerate(prepared.pairs):
+            image = add_image(scene, pair.image, f"{name} - counterfactual {place + 1}")
+            show_like(image, source)
+            change = make_volume(pair.change.array, pair.change.affine)
+            change.SetName(f"{name} - difference {place + 1}")
+            change = scene.AddNode(change)
+            display_with(scene, change, colours, prepared.scale)
+            found.refer_pair(place, image, change)
+        return found
+
+
+def add_image(scene: Any, volume: Volume, name: str) -> Any:
+    """A grey-level volume of the scene."""
+    image = make_volume(volume.array, volume.affine)
+    image.SetName(scene.GenerateUniqueName(name))
+    image = scene.AddNode(image)
+    image.CreateDefaultDisplayNodes()
+    return image
+
+
+def show_like(image: Any, source: Any) -> None:
+    """The same window and level, so that what looks different is different."""
+    theirs, own = source.GetDisplayNode(), image.GetDisplayNode()
+    if theirs is not None and own is not None:
+        own.AutoWindowLevelOff()
+        own.SetWindowLevel(theirs.GetWindow(), theirs.GetLevel())
+
+
+def taken(found: ResultNode) -> Prepared | None:
+    """What a result's nodes hold, to load it again; None when a part of it was deleted by hand."""
+    places = range(len(found.places))
+    images, changes = [found.image(place) for place in places], [found.change(place) for place in places]
+    if found.source is None or None in images or None in changes or not images:
+        return None
+    pairs = zip(images, changes, found.places)
+    mask = found.mask
+    return Prepared(
+        document=found.document,
+        job="",
+        pairs=tuple(Pair(_volume(image), _volume(change), place) for image, change, place in pairs),
+        scale=scale_of(changes[0]),
+        mask=segment_voxels(mask, MASK_ID) if mask is not None else None,
+        image=_volume(found.source),
+    )
+
+
+def _volume(node: Any) -> Volume:
+    return Volume(array_of(node), affine_of(node))

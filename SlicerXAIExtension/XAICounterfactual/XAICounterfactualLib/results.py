@@ -1,0 +1,111 @@
+"""Result nodes: what keeps a result's document and nodes together in a scene."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from XAIPanels import documents
+from XAIPanels.documents import anonymous, document_of
+
+from .prepared import Point, Prepared
+
+RESULT = "XAICounterfactualResult"
+"""Value of the attribute "ModuleName", by which result nodes are found; parameter nodes have the module's own name."""
+MASK_ID = "expert_mask"
+"""Id of the segment of the expert's mask."""
+
+_SOURCE, _COLOURS, _MASK = "Source", "Colours", "ExpertMask"
+_IMAGE, _CHANGE = "Counterfactual", "Difference"
+_OWN_SOURCE, _CHOSEN, _PLACES = "ownSource", "chosen", "places"
+
+
+class ResultNode:
+    """Typed access to one result node; every part may have been deleted by hand, and is None then."""
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The parsed JSON of the result, without what identifies the patient."""
+        return document_of(self.node)
+
+    @property
+    def source(self) -> Any:
+        """The explained volume."""
+        return self.node.GetNodeReference(_SOURCE)
+
+    @property
+    def own_source(self) -> bool:
+        """Whether the explained volume came with the result, and goes with it."""
+        return bool(self.node.GetParameter(_OWN_SOURCE))
+
+    @property
+    def colours(self) -> Any:
+        return self.node.GetNodeReference(_COLOURS)
+
+    @property
+    def mask(self) -> Any:
+        """The segmentation of the expert's mask."""
+        return self.node.GetNodeReference(_MASK)
+
+    @property
+    def places(self) -> list[Point | None]:
+        """Where each counterfactual changed most; as many as there are in the gallery."""
+        return [None if place is None else (place[0], place[1], place[2]) for place in self._read(_PLACES, [])]
+
+    @property
+    def chosen(self) -> int:
+        """Place of the shown counterfactual in the gallery, from 0."""
+        chosen = self._read(_CHOSEN, 0)
+        return chosen if isinstance(chosen, int) and 0 <= chosen < len(self.places) else 0
+
+    @chosen.setter
+    def chosen(self, place: int) -> None:
+        self.node.SetParameter(_CHOSEN, str(place))
+
+    def image(self, place: int) -> Any:
+        """The changed volume of a counterfactual."""
+        return self.node.GetNodeReference(f"{_IMAGE}{place}")
+
+    def change(self, place: int) -> Any:
+        """What was added to the image."""
+        return self.node.GetNodeReference(f"{_CHANGE}{place}")
+
+    @property
+    def volumes(self) -> list[Any]:
+        """All volumes of the gallery that are still there."""
+        places = range(len(self.places))
+        found = [*(self.image(place) for place in places), *(self.change(place) for place in places)]
+        return [volume for volume in found if volume is not None]
+
+    def refer(self, source: Any, colours: Any, mask: Any, own_source: bool) -> None:
+        """Connect the parts that all counterfactuals share; all of them are in the scene."""
+        for role, part in {_SOURCE: source, _COLOURS: colours, _MASK: mask}.items():
+            self.node.SetNodeReferenceID(role, part.GetID() if part is not None else None)
+        if own_source:
+            self.node.SetParameter(_OWN_SOURCE, "true")
+
+    def refer_pair(self, place: int, image: Any, change: Any) -> None:
+        """Connect the volumes of a counterfactual."""
+        self.node.SetNodeReferenceID(f"{_IMAGE}{place}", image.GetID())
+        self.node.SetNodeReferenceID(f"{_CHANGE}{place}", change.GetID())
+
+    def _read(self, name: str, fallback: Any) -> Any:
+        try:
+            return json.loads(self.node.GetParameter(name) or "null") or fallback
+        except ValueError:
+            return fallback
+
+
+def add_result_node(scene: Any, prepared: Prepared, name: str) -> ResultNode:
+    """A new result node in the scene, without its parts."""
+    node = documents.add_result_node(scene, RESULT, anonymous(prepared.document), name)
+    node.SetParameter(_PLACES, json.dumps([pair.place for pair in prepared.pairs]))
+    return ResultNode(node)
+
+
+def result_nodes(scene: Any) -> list[Any]:
+    """All result nodes of the scene whose document can be read, oldest first."""
+    return documents.result_nodes(scene, RESULT)

@@ -1,0 +1,74 @@
+"""What the panel says. No Qt and no MRML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from XAIPanels.words import BAD, GOOD, coloured
+
+METHOD = "counterfactual"
+"""The server's method that this panel asks for."""
+PREDICTION = "prediction"
+"""The server's method that lists the lesions of an image."""
+TASK = "aligned"
+"""The server's training that makes a model decide from the lesion."""
+
+VERDICTS = {
+    "reliable": "The checks of this result are passed: the changed image really turns the decision of the model.",
+    "caution": "Use this result with caution: at least one of its checks is doubtful.",
+    "unreliable": "Do not rely on this result: at least one of its checks failed.",
+}
+MOSTLY = 0.5
+"""Share of the change from which on it is said to lie in the lesion."""
+
+
+def percent(share: float | None) -> str:
+    """Such as "12 %"; a dash where there is no number."""
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def number(value: float | None) -> str:
+    """Three digits; a dash where there is no number."""
+    return "–" if value is None else f"{value:.3g}"
+
+
+def yes(value: Any) -> str:
+    """A truth for people."""
+    return "–" if value is None else "yes" if value else "no"
+
+
+def inside(share: float | None, what: str) -> str:
+    """Rich text: how much of the change lies inside something, and what that means."""
+    if share is None:
+        return ""
+    colour = GOOD if share >= MOSTLY else BAD
+    meaning = "the model decides from it" if share >= MOSTLY else "the model decides mostly from something else"
+    return f"{coloured(percent(share), colour)} of the change lies inside {escape(what)}: {meaning}."
+
+
+def headline(document: Mapping[str, Any]) -> str:
+    """Rich text: what would happen to the decision, and where the change lies."""
+    metrics = document.get("metrics", {})
+    before, after = metrics.get("probability_before"), metrics.get("probability_after")
+    lines = []
+    if before is not None and after is not None:
+        voxels = metrics.get("changed_voxels")
+        changed = f" by changing {voxels:,.0f} voxels".replace(",", " ") if voxels is not None else ""
+        lines.append(f"Probability {percent(before)} → <b>{percent(after)}</b>{changed}.")
+    told = inside(metrics.get("share_inside_mask"), "the expert’s mask")
+    lines += [told] if told else []
+    for flag in document.get("flags", ()):
+        lines.append(f"{coloured('Flag', BAD)}: {escape(str(flag['message']))}")
+    return "<br>".join(lines)
+
+
+def legend(decrease: tuple[str, ...], increase: tuple[str, ...], scale: float | None) -> str:
+    """Rich text that explains the colours of the difference."""
+    cells = "".join(f'<td bgcolor="{colour}">&nbsp;&nbsp;&nbsp;</td>' for colour in (*reversed(decrease), *increase))
+    low, high = ("darker", "brighter") if scale is None else (f"darker (−{scale:.3g})", f"brighter (+{scale:.3g})")
+    return (
+        '<table cellspacing="0" cellpadding="1"><tr>'
+        f"<td>made {low}&nbsp;</td>{cells}<td>&nbsp;{high} by the change</td></tr></table>"
+    )

@@ -1,0 +1,65 @@
+"""A read-only table of texts, one row for each of something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import qt
+
+from .columns import set_columns
+
+
+class RowTable:
+    """Says which row was chosen.
+
+    Args:
+        names, hints: of the columns.
+        chosen: called with the number of the row, from 0, when another one is chosen or one is clicked.
+    """
+
+    def __init__(
+        self, table: Any, names: Sequence[str], hints: Sequence[str], chosen: Callable[[int], None] | None = None
+    ) -> None:
+        self.table = table
+        self._rows: list[tuple[str, ...]] = []
+        self._on_chosen = chosen
+        set_columns(table, names, hints)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+        if chosen is not None:
+            table.connect("currentCellChanged(int,int,int,int)", self._changed)
+            table.connect("cellClicked(int,int)", lambda row, _column: self._tell(row))
+
+    @property
+    def chosen(self) -> int:
+        """Number of the chosen row; -1 without one."""
+        return int(self.table.currentRow())
+
+    def fill(self, rows: Sequence[Sequence[str]], chosen: int = -1) -> None:
+        """Show these rows and choose one without a call; hidden without rows."""
+        texts = [tuple(row) for row in rows]
+        self.table.blockSignals(True)
+        if texts != self._rows:
+            self._rows = texts
+            self.table.clearContents()
+            self.table.rowCount = len(texts)
+            for row, line in enumerate(texts):
+                for column, text in enumerate(line):
+                    item = qt.QTableWidgetItem(text)
+                    item.setToolTip(text)
+                    self.table.setItem(row, column, item)
+        if 0 <= chosen < len(texts):
+            self.table.selectRow(chosen)
+        else:
+            self.table.setCurrentItem(None)
+        self.table.blockSignals(False)
+        self.table.visible = bool(texts)
+
+    def _changed(self, row: int, _column: int, before: int, _column_before: int) -> None:
+        if row != before:
+            self._tell(row)
+
+    def _tell(self, row: int) -> None:
+        if self._on_chosen is not None and 0 <= row < len(self._rows):
+            self._on_chosen(row)
