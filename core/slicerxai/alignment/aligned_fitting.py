@@ -70,8 +70,8 @@ def fit_aligned(
 ) -> AlignedFit:
     """Fit as `slicerxai.models.classifier_fitting.fit_network` does, with `AlignedObjective` as the loss.
 
-    The epoch of the best mean AUC on the validation images is kept; they need no masks, but a shortcut must not help
-    on them. The same seed gives the same network with the same number of threads, interrupted or not.
+    The epoch of the best mean AUC on the validation images is kept, or the last one; they need no masks, but a shortcut
+    must not help on them. The same seed gives the same network with the same number of threads, interrupted or not.
 
     Args:
         network: (B, C, *spatial) to logits (B, L); moved to the device, fitted in place, left in eval mode. With an
@@ -110,7 +110,7 @@ def fit_aligned(
             records = run.epoch(epoch, progress)
             logits = predict_logits(network, validation, device, parameters.batch)
             quality = float(roc_auc(logits, truth).mean()), -cross_entropy_of(logits, truth)
-            _note(state, records, quality, logits, network)
+            _note(state, records, quality, logits, network, last=parameters.keep == "last")
             if checkpoint is not None:
                 state.network, state.optimiser = _weights(network), run.optimiser.state_dict()
                 save(state, checkpoint)
@@ -121,9 +121,15 @@ def fit_aligned(
 
 
 def _note(
-    state: FitState, records: Sequence[StepRecord], quality: tuple[float, float], logits: np.ndarray, network: nn.Module
+    state: FitState,
+    records: Sequence[StepRecord],
+    quality: tuple[float, float],
+    logits: np.ndarray,
+    network: nn.Module,
+    *,
+    last: bool,
 ) -> None:
-    """Put a finished epoch into the state."""
+    """Put a finished epoch into the state; `last`: it is kept whatever its quality."""
     state.epochs += 1
     state.history.append((_mean([record.loss for record in records]), -quality[1], quality[0]))
     state.records.append(
@@ -133,7 +139,7 @@ def _note(
             _mean([record.support for record in records]),
         )
     )
-    if quality > state.quality:
+    if last or quality > state.quality:
         state.quality, state.epoch = quality, state.epochs
         state.best, state.logits = _weights(network), torch.from_numpy(logits)
 

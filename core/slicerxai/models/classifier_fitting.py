@@ -49,7 +49,7 @@ class FitResult:
         logits: (N, L) float32 of the validation images, in their order.
         truth: (N, L) bool.
         auc: (L,) area under the ROC curve on the validation images.
-        epoch: the best epoch, from 1.
+        epoch: the epoch that was kept, from 1.
         history: of each epoch: training loss, validation loss, mean validation AUC.
         seconds: of the whole fit.
     """
@@ -79,9 +79,11 @@ def fit_network(
     augment: Augmentation | None = None,
     batch_loss: BatchLoss | None = None,
 ) -> FitResult:
-    """Fit with binary cross-entropy, AdamW and one warm-up and cosine cycle; keep the epoch of the best mean AUC.
+    """Fit with binary cross-entropy, AdamW and one warm-up and cosine cycle; keep the epoch of the best mean AUC,
+    or the last one.
 
-    Of the parameters, epochs, batch, learning rate, weight decay, positive weights, augmentation and seed count here.
+    Of the parameters, epochs, batch, learning rate, weight decay, positive weights, augmentation, keep and seed count
+    here.
     The same seed gives the same network with the same number of threads.
 
     Args:
@@ -111,7 +113,7 @@ def fit_network(
             logits = predict_logits(network, validation, device, parameters.batch)
             quality = float(roc_auc(logits, truth).mean()), -cross_entropy_of(logits, truth)
             history.append((loss, -quality[1], quality[0]))
-            if best is None or quality > best[0]:
+            if best is None or quality > best[0] or parameters.keep == "last":
                 state = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
                 best = quality, state, logits, epoch + 1
     if best is None:  # pydantic demands one epoch

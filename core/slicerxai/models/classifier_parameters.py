@@ -141,6 +141,9 @@ class ClassifierTrainingParameters(ClassifierConfig):
     validation_share: float = Field(
         default=0.3, gt=0, lt=1, description="Share of the subjects held out to choose the epoch and the thresholds."
     )
+    keep: Literal["best", "last"] = Field(
+        default="best", description="Epoch whose network is kept: 'best' on the held-out subjects, or the 'last'."
+    )
     seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of weights, held-out subjects and augmentation.")
 
     @property
