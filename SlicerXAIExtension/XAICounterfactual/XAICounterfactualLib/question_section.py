@@ -15,9 +15,9 @@ from XAIPanels.words import number_range
 
 from .logic import CounterfactualLogic
 from .prepared import Point
+from .server import CounterfactualServer
 from .tables import Lesion
 from .words import METHOD, number, percent
-from .work import CounterfactualServer
 
 AUTOMATIC = "the most probable one"
 DISTANCES = {"l1": "few voxels (ℓ1)", "l2": "many voxels a little (ℓ2)"}

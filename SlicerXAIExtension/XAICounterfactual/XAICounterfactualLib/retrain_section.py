@@ -15,8 +15,8 @@ from XAIPanels.job_state import JobState
 from XAIPanels.one_job import OneJob
 from XAIPanels.tasks import Tasks
 
+from .server import CounterfactualServer
 from .words import TASK
-from .work import CounterfactualServer
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 BAD_NAME = "A name has letters, digits, “-” and “_”, at most 64."

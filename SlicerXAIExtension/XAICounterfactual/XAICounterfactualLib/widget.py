@@ -27,10 +27,11 @@ from .prepared import Prepared
 from .question_section import QuestionSection
 from .result_section import ResultSection
 from .retrain_section import RetrainSection
+from .server import CounterfactualServer, ask
 from .share_section import ShareSection
 from .view_section import ViewSection
 from .words import METHOD
-from .work import CounterfactualServer, Predicted, ask, explain, predict
+from .work import Predicted, explain, predict
 
 CANCELLED = "Cancelled. The server has stopped the computation; nothing was changed in the scene."
 SCENE_CLOSED = "The scene was closed, so the computation for its image was cancelled."

@@ -7,40 +7,16 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
-from XAILib import training
 from XAILib.change import share_inside
 from XAILib.client import Client, OnProgress
 from XAILib.nrrd import Volume
 from XAILib.parts import labelmap_of
-from XAIPanels import image_server
 from XAIPanels.export import Snapshot
-from XAIPanels.image_server import ImageServer
 from XAIPanels.sending import send_and_explain
 
 from .prepared import Prepared, prepare
 from .tables import Lesion, lesions
-from .words import METHOD, PREDICTION, TASK
-
-
-@dataclass(frozen=True)
-class CounterfactualServer(ImageServer):
-    """A server that has answered.
-
-    Attributes:
-        options: of the training, with their defaults; None where the server lacks it.
-        running: a training that is going on.
-    """
-
-    options: Mapping[str, Any] | None
-    running: training.Training | None
-
-
-def ask(client: Client, stop: Event) -> CounterfactualServer:
-    """In any thread. Raises `ServerError`."""
-    known = image_server.ask(client, stop)
-    newest = training.newest(client, stop)
-    running = newest if newest is not None and newest.active and newest.task == TASK else None
-    return CounterfactualServer(client, known.catalogue, known.studies, training.tasks(client, stop).get(TASK), running)
+from .words import METHOD, PREDICTION
 
 
 @dataclass(frozen=True)
