@@ -12,13 +12,17 @@ from PIL import Image
 
 DIVERGING = ("#bfe9ff", "#2fa4ff", "#1261d6", "#4a4a4a", "#cf5f00", "#ff9526", "#ffe2b5")
 """Blue is against and orange for; the grey between is never seen, as zero is transparent."""
+DIFFERENCE = ("#63b8ff", "#2380f5", "#1450d0", "#4a4a4a", "#c8141e", "#f52a2a", "#ff6a5c")
+"""Blue is darker and red brighter than the original."""
 SEQUENTIAL = ("#000004", "#420a68", "#932667", "#dd513a", "#fca50a", "#fcffa4")
 """Matplotlib's perceptually uniform "inferno" at six stops."""
 
 
 @dataclass(frozen=True)
 class Heat:
-    """A map on the scene's grid and its colour scale, from `low` to `high` in `units`."""
+    """A map on the scene's grid and its colour scale, from `low` to `high` in `units`; `stops` are its colours, by
+    default those of relevance.
+    """
 
     name: str
     array: NDArray[np.float32]
@@ -26,6 +30,7 @@ class Heat:
     description: str
     low: float
     high: float
+    stops: tuple[str, ...] | None = None
 
     @property
     def diverging(self) -> bool:
@@ -55,7 +60,8 @@ def coloured(
     heat: Heat, values: NDArray[np.floating[Any]]
 ) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
     """RGB in [0, 1] and opacity, shapes (..., 3) and (..., 1), of values of a map."""
-    stops = np.array([rgb(colour) for colour in (DIVERGING if heat.diverging else SEQUENTIAL)])
+    chosen = heat.stops or (DIVERGING if heat.diverging else SEQUENTIAL)
+    stops = np.array([rgb(colour) for colour in chosen])
     place = np.clip((values - heat.low) / (heat.high - heat.low), 0, 1)
     colours = np.stack([np.interp(place, np.linspace(0, 1, len(stops)), stops[:, c]) for c in range(3)], axis=-1)
     magnitude = np.clip(np.abs(values) / heat.high, 0, 1)[..., None]

@@ -116,8 +116,8 @@ class Provenance(BaseModel):
     model: str
     model_digest: str
     inputs: dict[str, str] = Field(
-        description="SHA-256 of every input: ID/MODALITY and ID/mask of a case; COHORT/CASE/MODALITY, COHORT/CASE/mask-RATER and "
-        "COHORT/metadata of a cohort."
+        description="SHA-256 of every input: ID/MODALITY and ID/mask of a case; COHORT/CASE/MODALITY, "
+        "COHORT/CASE/mask-RATER and COHORT/metadata of a cohort."
     )
     versions: dict[str, str] = Field(default_factory=dict, description="Versions of the libraries that computed it.")
     device: str = "cpu"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
@@ -57,3 +57,7 @@ class CounterfactualParameters(ExplainParameters):
         description="Id of what slicerxai realism learned of the model's images; by default the newest one. none: the "
         "plausibility is not judged.",
     )
+
+    def resolved(self, model_digest: str) -> Self:
+        """With the id of what the plausibility is judged by, or "none" where nothing was learned for the model."""
+        return self if self.realism is not None else self.model_copy(update={"realism": "none"})

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from slicerxai.data.lesions import Lesion, find_lesions, label_lesions, nearest_lesion
+from slicerxai.data.lesions import Lesion, find_lesions, label_lesions
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
 from slicerxai.explain.case_parts import domain_findings, image_overlays, slug
+from slicerxai.explain.chosen_lesion import lesion_at
 from slicerxai.explain.contract import Check, Explainer, Explanation, Flag, Inputs, Overlay, Subject, Table
 from slicerxai.explain.lesion_cells import LESION_COLUMNS, lesion_cells, rounded
 from slicerxai.explain.saliency_parameters import SaliencyParameters
@@ -26,8 +27,6 @@ from slicerxai.saliency.locality import NEAR_MM, Share, shares
 from slicerxai.saliency.target import classification_target, segmentation_target
 
 UNITS = "logit/mm³"
-REACH_MM = 10.0
-"""Farthest that a clicked point may be from a lesion."""
 NEAR_SHARE = 0.5
 """A lesion with less of the positive relevance in its neighbourhood is flagged."""
 METHOD_NAMES = {
@@ -207,15 +206,7 @@ def _choose(segmentation: Segmentation, label: int, point: tuple[float, float, f
     lesions = find_lesions(segmentation.labelmap, segmentation.probability, label)
     if point is None:
         return _Case(segmentation, numbered, lesions, None)
-    try:
-        return _Case(segmentation, numbered, lesions, nearest_lesion(numbered, point, REACH_MM))
-    except InputError as error:
-        if not lesions or not np.isfinite(point).all():
-            raise
-        number = nearest_lesion(numbered, point, np.inf)
-        centre = ", ".join(f"{value:.1f}" for value in lesions[number - 1].centroid)
-        msg = f"{error} (lesion {number}, centre {centre})"
-        raise InputError(msg) from None
+    return _Case(segmentation, numbered, lesions, lesion_at(numbered, lesions, point))
 
 
 def _add_prediction(result: _Result, case: _Case) -> None:

@@ -23,7 +23,7 @@ from skimage.filters import threshold_otsu
 
 from slicerxai.data.resample import resample_like
 from slicerxai.data.volume import Volume
-from slicerxai.explain.colours import Heat, coloured, png, rgb, saturation
+from slicerxai.explain.colours import DIFFERENCE, Heat, coloured, png, rgb, saturation
 from slicerxai.explain.contract import Explanation, Overlay
 
 Plane = Literal["axial", "coronal", "sagittal"]
@@ -150,6 +150,8 @@ def _heat(name: str, overlay: Overlay, image: Volume) -> Heat:
     volume = Volume(overlay.volume.array.astype(np.float32), overlay.volume.affine)
     array = canonical(resample_like(volume, image)).array.astype(np.float32)
     limit = saturation(array)
+    if overlay.kind == "difference":
+        return Heat(shown_name(name), array, overlay.units, overlay.description, -limit, limit, DIFFERENCE)
     low = -limit if array.min() < -0.01 * array.max() else 0.0
     return Heat(shown_name(name), array, overlay.units, overlay.description, low, limit)
 
