@@ -46,9 +46,10 @@ class AlignedFit(FitResult):
     """What an aligned fit found; the network itself holds the best state, in eval mode.
 
     Attributes:
-        off_mask: of each epoch: mean share of the counterfactual change outside of the masks; NaN where none was made.
+        off_mask: after each epoch: mean share of the counterfactual change outside of the masks, for the training
+            images of one batch (always the same); NaN where they have no mask.
         residual: of each epoch: mean relative residual of the linear solve; NaN where there was none.
-        support: of each epoch: mean number of values that a counterfactual changes; NaN where none was made.
+        support: after each epoch: mean number of values that those counterfactuals change.
     """
 
     off_mask: tuple[float, ...]
@@ -110,7 +111,7 @@ def fit_aligned(
             records = run.epoch(epoch, progress)
             logits = predict_logits(network, validation, device, parameters.batch)
             quality = float(roc_auc(logits, truth).mean()), -cross_entropy_of(logits, truth)
-            _note(state, records, quality, logits, network, last=parameters.keep == "last")
+            _note(state, records, run.off_mask(), quality, logits, network, last=parameters.keep == "last")
             if checkpoint is not None:
                 state.network, state.optimiser = _weights(network), run.optimiser.state_dict()
                 save(state, checkpoint)
@@ -123,6 +124,7 @@ def fit_aligned(
 def _note(
     state: FitState,
     records: Sequence[StepRecord],
+    off_mask: tuple[float, float],
     quality: tuple[float, float],
     logits: np.ndarray,
     network: nn.Module,
@@ -132,13 +134,7 @@ def _note(
     """Put a finished epoch into the state; `last`: it is kept whatever its quality."""
     state.epochs += 1
     state.history.append((_mean([record.loss for record in records]), -quality[1], quality[0]))
-    state.records.append(
-        (
-            _mean([record.off_mask for record in records]),
-            _mean([record.residual for record in records]),
-            _mean([record.support for record in records]),
-        )
-    )
+    state.records.append((off_mask[0], _mean([record.residual for record in records]), off_mask[1]))
     if last or quality > state.quality:
         state.quality, state.epoch = quality, state.epochs
         state.best, state.logits = _weights(network), torch.from_numpy(logits)
@@ -234,6 +230,12 @@ class _AlignedFit:
             nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
             self.optimiser.step()
         return records
+
+    def off_mask(self) -> tuple[float, float]:
+        """See `AlignedObjective.off_mask`, for the first training images as they are."""
+        batch = masked_batch(self.train, range(self.parameters.batch))
+        images, labels, masks = (part.to(self.device) for part in batch)
+        return self.objective.off_mask(images, labels, masks)
 
     def _train_mode(self) -> None:
         self.network.train()

@@ -13,11 +13,12 @@ from torch.nn import functional
 
 from slicerxai.alignment.aligned_parameters import AlignmentParameters
 from slicerxai.alignment.alignment_loss import off_mask, off_mask_share
-from slicerxai.alignment.counterfactual import Counterfactuals, counterfactual
+from slicerxai.alignment.counterfactual import counterfactual
 from slicerxai.alignment.counterfactual_parameters import SolverParameters
 from slicerxai.alignment.implicit import implicit
-from slicerxai.alignment.losses import RowLoss, label_loss
+from slicerxai.alignment.losses import Loss, RowLoss, label_loss
 from slicerxai.alignment.masked_images import MaskedImages
+from slicerxai.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -26,26 +27,24 @@ class StepRecord:
 
     Attributes:
         loss: classification loss of the images as they are.
-        off_mask: mean share of the counterfactual change outside of the masks.
         residual: mean relative residual of the linear solve.
-        support: mean number of values that a counterfactual changes.
     """
 
     loss: float
-    off_mask: float = nan
     residual: float = nan
-    support: float = nan
 
 
 class AlignedObjective:
     """Gradients of one step of aligned training.
 
-    Of each image with a mask the counterfactual x* of one label, drawn at random, is searched (eq. 2). Then
+    For each image with a mask, and one of its labels drawn at random:
 
-    - the image with the outer part of that change alone, x + (x* - x) ⊙ (1 - m), keeps its true labels (`invariance`):
-      an intervention outside of the mask must not change the decision. x* counts as fixed here, so that this needs
-      first derivatives only;
-    - eq. 3 or the share of the change outside of the mask gets smaller (`objective`), through the implicit gradient.
+    - the sparse change *outside* of the mask that turns the label round is searched (`outer_change`), and the image
+      with it shall keep its true labels (`invariance`): an intervention outside of the mask must not change the
+      decision. The change counts as fixed, so that this needs first derivatives only (at an optimum of the search its
+      derivative does not matter, by the envelope theorem, but for the cost of the change);
+    - the counterfactual (eq. 2) is searched without that restriction, and eq. 3 or the share of its change outside of
+      the mask gets smaller through the implicit gradient (`objective`).
 
     Images with an empty mask count in the classification loss alone.
     """
@@ -65,7 +64,7 @@ class AlignedObjective:
             values: smallest and largest value of the training images.
         """
         self.network, self.parameters, self.positive_weights = network, parameters, positive_weights
-        self.solver = within(parameters.solver, values)
+        self.values = values
 
     def backward(
         self, images: Tensor, labels: Tensor, masks: Tensor, generator: Generator, *, aligned: bool, implicitly: bool
@@ -78,52 +77,83 @@ class AlignedObjective:
             masks: (B, 1, *spatial) in {0, 1}.
             generator: on the CPU, draws the labels.
             aligned: False for classification alone.
-            implicitly: whether the objective counts in this step.
+            implicitly: whether `objective` counts in this step.
         """
+        parameters = self.parameters
         rows = masks.flatten(1).any(1).nonzero().flatten()
         if not aligned or not len(rows):
             return StepRecord(self._classify(images, labels, images[:0], labels[:0]))
-        inner, outside = images[rows], 1 - masks[rows]
-        report: dict[str, float] = {}
+        inner, inside, kept = images[rows], masks[rows], labels[rows]
+        changed, residual = inner[:0], nan
         with evaluating(self.network):
-            loss = label_loss(self.network, 1 - labels[rows], _one_label(labels[rows], generator))
-            found = counterfactual(loss, inner, self.solver, allowed=outside if self.parameters.restricted else None)
-            if implicitly and self.parameters.objective != "none":
-                self._align(loss, found, inner, masks[rows], len(images), report)
-        changed = inner + found.change * outside
-        value = self._classify(images, labels, changed, labels[rows])
-        return StepRecord(
-            value,
-            float(off_mask_share(found.change, masks[rows]).mean()),
-            report.get("linear_residual", nan),
-            float(found.support.flatten(1).sum(1).float().mean()),
-        )
+            loss = label_loss(self.network, 1 - kept, _one_label(kept, generator))
+            if implicitly and parameters.objective != "none":
+                residual = self._align(loss, inner, inside, len(images))
+            if parameters.invariance > 0:
+                changed = inner + outer_change(loss, inner, inside, parameters, self.values)
+        return StepRecord(self._classify(images, labels, changed, kept[: len(changed)]), residual)
+
+    def off_mask(self, images: Tensor, labels: Tensor, masks: Tensor) -> tuple[float, float]:
+        """Of the images with a mask: mean share of the counterfactual change outside of it, mean size of the support.
+
+        Every label is to turn round. NaN when no image has a mask.
+        """
+        rows = masks.flatten(1).any(1).nonzero().flatten()
+        if not len(rows):
+            return nan, nan
+        with evaluating(self.network):
+            loss = label_loss(self.network, 1 - labels[rows], torch.ones_like(labels[rows], dtype=torch.bool))
+            found = counterfactual(loss, images[rows], within(self.parameters.solver, self.values))
+        share, support = off_mask_share(found.change, masks[rows]), found.support.flatten(1).sum(1)
+        return float(share.mean()), float(support.float().mean())
 
     def _classify(self, images: Tensor, labels: Tensor, changed: Tensor, kept: Tensor) -> float:
         """Backward of the classification loss of images, and of changed ones with their weight. The first of them."""
-        weight = self.parameters.invariance
-        together = torch.cat([images, changed]) if weight > 0 else images
-        logits = self.network(together)
+        logits = self.network(torch.cat([images, changed]))
         loss = self._cross_entropy(logits[: len(images)], labels)
         total = loss
-        if len(logits) > len(images):
-            share = len(changed) / len(images)
-            total = loss + weight * share * self._cross_entropy(logits[len(images) :], kept)
+        if len(changed):
+            weight = self.parameters.invariance * len(changed) / len(images)
+            total = loss + weight * self._cross_entropy(logits[len(images) :], kept)
         total.backward()
         return float(loss.detach())
 
-    def _align(
-        self, loss: RowLoss, found: Counterfactuals, images: Tensor, masks: Tensor, batch: int, report: dict[str, float]
-    ) -> None:
-        """Backward of the alignment loss."""
-        change = implicit(self.network, loss, found, self.parameters.linear, report) - images
-        measure = off_mask if self.parameters.objective == "published" else off_mask_share
-        (self.parameters.weight * measure(change, masks).sum() / batch).backward()
+    def _align(self, loss: RowLoss, images: Tensor, masks: Tensor, batch: int) -> float:
+        """Backward of the objective. Residual of its linear solve."""
+        parameters, report = self.parameters, dict[str, float]()
+        found = counterfactual(loss, images, within(parameters.solver, self.values))
+        change = implicit(self.network, loss, found, parameters.linear, report) - images
+        measure = off_mask if parameters.objective == "published" else off_mask_share
+        (parameters.weight * measure(change, masks).sum() / batch).backward()
+        return report["linear_residual"]
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         return functional.binary_cross_entropy_with_logits(
             logits, labels.to(logits.dtype), pos_weight=self.positive_weights
         )
+
+
+def outer_change(
+    loss: Loss, images: Tensor, masks: Tensor, parameters: AlignmentParameters, values: tuple[float, float]
+) -> Tensor:
+    """Eq. 2 with ℓ1 and a fixed weight, solved for changes outside of the masks alone: (B, C, *spatial), detached.
+
+    The weight is what one value's way across the whole range costs, over that range. It is a fixed one on purpose: a
+    network that hardly looks outside is left in peace, where a weight relative to the gradient there would always find
+    a change, and a network that has not learned anything yet could not begin.
+
+    Args:
+        loss: (B,) of images, small when a label is turned round; its network in eval mode.
+        images: (B, C, *spatial).
+        masks: (B, 1, *spatial), 1 where nothing may change.
+        parameters: `cost` and `steps` count.
+        values: smallest and largest value that a change leads to.
+    """
+    low, high = values
+    solver = SolverParameters(
+        alpha_absolute=parameters.cost / (high - low), steps=parameters.steps, tolerance=1e-2, low=low, high=high
+    )
+    return counterfactual(loss, images, solver, allowed=1 - masks).change
 
 
 def within(solver: SolverParameters, values: tuple[float, float]) -> SolverParameters:
@@ -134,9 +164,13 @@ def within(solver: SolverParameters, values: tuple[float, float]) -> SolverParam
 
 
 def range_of(images: MaskedImages) -> tuple[float, float]:
-    """Smallest and largest value of all images."""
+    """Smallest and largest value of all images. Raises `InputError` when they are one."""
     found = [images[index][0].aminmax() for index in range(len(images))]
-    return min(float(low) for low, _ in found), max(float(high) for _, high in found)
+    low, high = min(float(low) for low, _ in found), max(float(high) for _, high in found)
+    if not low < high:
+        msg = f"every value of the training images is {low:g}"
+        raise InputError(msg)
+    return low, high
 
 
 @contextmanager

@@ -12,27 +12,32 @@ Objective = Literal["none", "published", "share"]
 
 
 class AlignmentParameters(BaseModel):
-    """What is added to the classification loss so that decisions come from inside the masks."""
+    """What is added to the classification loss so that decisions come from inside the masks.
+
+    `invariance`, `cost` and `steps` belong to the loss under changes outside of the mask; `objective`, `weight`,
+    `every`, `solver` and `linear` to the loss on the counterfactual itself, which needs the implicit gradient.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    solver: SolverParameters = Field(
-        default=SolverParameters(alpha=0.3, steps=6, tolerance=1e-2),
-        description="How the counterfactual of each training image is searched. Values stay within those of the "
-        "training images unless low and high are given. An objective other than 'none' needs it converged: more steps.",
-    )
-    restricted: bool = Field(
-        default=False,
-        description="Search the change outside of the mask alone, instead of taking the outer part of a change that "
-        "may be anywhere.",
-    )
     invariance: float = Field(
         default=1.0,
         ge=0,
         le=1000,
         allow_inf_nan=False,
-        description="Weight of the classification loss after the change outside of the mask, with the true labels.",
+        description="Weight of the classification loss, with the true labels, after a change outside of the mask that "
+        "was searched to turn a label round; 0: not searched.",
     )
+    cost: float = Field(
+        default=0.2,
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
+        description="What it costs that search to move one value across the whole range of the training images, in "
+        "the units of the loss (nats): values that bring less are left alone. Less for larger images, whose single "
+        "values matter less.",
+    )
+    steps: int = Field(default=5, ge=1, le=1000, description="Steps of that search.")
     objective: Objective = Field(
         default="none",
         description="What is made small of the counterfactual change, by its implicit gradient: 'published': its sum "
@@ -40,6 +45,11 @@ class AlignmentParameters(BaseModel):
     )
     weight: float = Field(default=1.0, ge=0, le=1000, allow_inf_nan=False, description="Weight of that objective.")
     every: int = Field(default=1, ge=1, le=1000, description="The objective is added on each so-manieth step.")
+    solver: SolverParameters = Field(
+        default=SolverParameters(alpha=0.1, steps=50, tolerance=1e-2),
+        description="How the counterfactual of the objective is searched; also the one whose share outside of the "
+        "mask is noted after each epoch. Values stay within the training images' unless low and high are given.",
+    )
     linear: LinearSolve = Field(
         default=LinearSolve(ridge=0.01, iterations=20, tolerance=1e-2),
         description="How the linear system of the implicit gradient is solved.",
