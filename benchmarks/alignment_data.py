@@ -208,7 +208,8 @@ def _nodules(folder: Path) -> Lesions:
     start = (crops.shape[1] - SIZE) // 2
     window = np.s_[chosen, start : start + SIZE, start : start + SIZE]
     low, high = LUNG_WINDOW
-    offset = np.where(np.percentile(crops[chosen], 2, axis=(1, 2)) < STORED_AS_HU, 0, 1024)[:, None, None]
+    as_hu = np.percentile(crops[chosen], 2, axis=(1, 2)) < STORED_AS_HU
+    offset = np.where(as_hu, 0, 1024).astype(np.float32)[:, None, None]
     images = ((crops[window].astype(np.float32) - offset - low) / (high - low)).clip(0, 1)
     spacing = np.array([float(row["pixel_spacing"]) for row in rows])
     return _usable(
