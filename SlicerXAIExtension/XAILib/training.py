@@ -81,7 +81,7 @@ def start(client: Client, task: str, options: Mapping[str, Any], stop: Event) ->
             msg = "Another training is running on the server; wait for its end or stop it."
             raise ServerError(msg, "refused", 429) from error
         raise
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         raise client.not_understood() from None
 
 
@@ -145,7 +145,7 @@ def _all(client: Client, stop: Event | None) -> list[Training]:
         if error.status == 404:
             return []
         raise
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         raise client.not_understood() from None
 
 

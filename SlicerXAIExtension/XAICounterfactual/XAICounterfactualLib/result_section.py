@@ -11,7 +11,7 @@ from XAIPanels.row_table import RowTable
 
 from .logic import CounterfactualLogic
 from .tables import Entry, Label, entries, labels
-from .words import VERDICTS, headline, number, percent, yes
+from .words import VERDICTS, count, headline, number, percent, yes
 
 NO_RESULT = "No result yet. Choose an image above and press the big button."
 GALLERY = ("#", "Turned", "Before", "After", "Voxels", "In mask", "Plausible")
@@ -145,9 +145,8 @@ class ResultSection:
 
 def _gallery_row(entry: Entry) -> tuple[str, ...]:
     chances = (percent(entry.before), percent(entry.after))
-    voxels = "–" if entry.voxels is None else f"{entry.voxels:.0f}"
-    rest = (percent(entry.share), percent(entry.plausibility))
-    return (str(entry.number), yes(entry.flipped), *chances, voxels, *rest)
+    rest = (count(entry.voxels), percent(entry.share), percent(entry.plausibility))
+    return (str(entry.number), yes(entry.flipped), *chances, *rest)
 
 
 def _label_row(label: Label) -> tuple[str, ...]:

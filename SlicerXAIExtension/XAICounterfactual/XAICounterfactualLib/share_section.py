@@ -20,7 +20,7 @@ from .tables import entries, same_image
 from .work import shares
 
 NO_SEGMENT = "none"
-COLUMNS = ("Model", "Turned", "Before", "After", "In mask", "In segment")
+COLUMNS = ("Model", "Turned", "Before", "After", "In mask", "Segment")
 HINTS = (
     "The model that decided. Click a row to see its counterfactual.",
     "Whether the decision is the other one.",

@@ -21,7 +21,7 @@ VERDICTS = {
     "unreliable": "Do not rely on this result: at least one of its checks failed.",
 }
 MOSTLY = 0.5
-"""Share of the change from which on it is said to lie in the lesion."""
+"""Share of the change from which on it is said to lie mostly inside something."""
 
 
 def percent(share: float | None) -> str:
@@ -34,6 +34,11 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
 
 
+def count(value: float | None) -> str:
+    """Such as "12 345", with thin groups; a dash where there is no number."""
+    return "–" if value is None else f"{value:,.0f}".replace(",", "\u202f")
+
+
 def yes(value: Any) -> str:
     """A truth for people."""
     return "–" if value is None else "yes" if value else "no"
@@ -44,7 +49,7 @@ def inside(share: float | None, what: str) -> str:
     if share is None:
         return ""
     colour = GOOD if share >= MOSTLY else BAD
-    meaning = "the model decides from it" if share >= MOSTLY else "the model decides mostly from something else"
+    meaning = "what turns the decision is mostly there" if share >= MOSTLY else "what turns it is mostly elsewhere"
     return f"{coloured(percent(share), colour)} of the change lies inside {escape(what)}: {meaning}."
 
 
@@ -55,7 +60,7 @@ def headline(document: Mapping[str, Any]) -> str:
     lines = []
     if before is not None and after is not None:
         voxels = metrics.get("changed_voxels")
-        changed = f" by changing {voxels:,.0f} voxels".replace(",", " ") if voxels is not None else ""
+        changed = f" by changing {count(voxels)} voxels" if voxels is not None else ""
         lines.append(f"Probability {percent(before)} → <b>{percent(after)}</b>{changed}.")
     told = inside(metrics.get("share_inside_mask"), "the expert’s mask")
     lines += [told] if told else []

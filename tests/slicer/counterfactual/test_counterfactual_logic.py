@@ -28,6 +28,7 @@ from XAICounterfactualLib.logic import CounterfactualLogic
 from XAICounterfactualLib.parameters import DIFFERENCE, FADE, SIDE, Drawing
 from XAICounterfactualLib.prepared import prepare
 from XAICounterfactualLib.work import shares
+from XAILib import nrrd
 from XAILib.nrrd import Volume
 from XAIPanels.errors import LoadError
 from XAIPanels.outlines import Outline, add_segmentation
@@ -327,7 +328,7 @@ def _without(name: str) -> Any:
     return replace(found, overlays={k: v for k, v in found.overlays.items() if not k.startswith(name)})
 
 
-def test_unusable_results_are_refused_in_words() -> None:
+def test_unusable_results_are_refused_in_words(tmp_path: Path) -> None:
     from saliency_scenes import as_result
     from XAILib.errors import ServerError
 
@@ -335,10 +336,11 @@ def test_unusable_results_are_refused_in_words() -> None:
         prepare(as_result(_without("counterfactual")))
     with pytest.raises(ServerError, match="difference"):
         prepare(as_result(_without("difference")))
-    found = explanation(*RAS)
-    found.overlays["counterfactual"].volume.array[0, 0, 0] = np.nan
-    with pytest.raises(LoadError, match="not numbers"):
-        prepare(as_result(found))
+    good = result(*RAS)
+    for array, words in ((np.full((2, 2, 2), np.nan), "not numbers"), (np.zeros((2, 2, 2)), "same grid")):
+        nrrd.write(tmp_path / "x.nrrd", Volume(array.astype(np.float32), np.eye(4)))
+        with pytest.raises(LoadError, match=words):
+            prepare(replace(good, parts={**good.parts, "counterfactual": (tmp_path / "x.nrrd").read_bytes()}))
 
 
 def test_the_original_is_what_was_changed_where_the_server_sends_none(logic: Any) -> None:
