@@ -59,6 +59,7 @@ class View:
         self._interactor = vtk.vtkGenericRenderWindowInteractor()
         self._interactor.SetRenderWindow(self._render_window)
         self._interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())
+        self._factory = factory
         factory.SetMRMLApplicationLogic(application_logic)
         for name in managers:
             if not factory.IsDisplayableManagerRegistered(name):
@@ -137,8 +138,17 @@ class View:
         return (self._render_window, self._interactor, self._renderer, self._group)
 
     def close(self) -> None:
+        """Let go of scene and application logic, which would otherwise outlive the view with all colour tables."""
         unobserve(self._group, self._tag)
         self._group.SetMRMLDisplayableNode(None)
+        for index in range(self._group.GetDisplayableManagerCount()):
+            manager = self._group.GetNthDisplayableManager(index)
+            manager.SetMRMLScene(None)
+            manager.SetMRMLApplicationLogic(None)
+        self._factory.SetMRMLApplicationLogic(None)
+        self._interactor.SetRenderWindow(None)
+        self._render_window.RemoveRenderer(self._renderer)
+        self._renderer.RemoveAllViewProps()
         self._render_window.Finalize()
 
     def _before_render(self) -> None:
@@ -162,6 +172,10 @@ class SliceView(View):
         self._actor.SetMapper(self._mapper)
         self._actor.GetProperty().SetDisplayLocationToBackground()
         self._renderer.AddViewProp(self._actor)
+
+    def close(self) -> None:
+        super().close()
+        self._logic.SetMRMLScene(None)
 
     def mrmlSliceNode(self) -> Any:
         return self._node
