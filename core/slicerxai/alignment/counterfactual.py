@@ -9,8 +9,8 @@ from torch import Tensor
 
 from slicerxai.alignment.counterfactual_parameters import SolverParameters
 from slicerxai.alignment.line_search import LineSearch
-from slicerxai.alignment.losses import Loss, RowLoss
-from slicerxai.alignment.problem import gradient, pose
+from slicerxai.alignment.losses import Loss, rows_of
+from slicerxai.alignment.problem import gradient, pose, take
 from slicerxai.progress import Progress, silent
 
 
@@ -86,18 +86,9 @@ def counterfactual(
         if not len(rows):
             break
         trial = search.propose(rows)
-        search.judge(rows, trial, *_evaluate(loss, origin, trial, rows))
+        search.judge(rows, trial, *gradient(rows_of(loss, origin, rows), take(origin, rows) + trial))
     progress(1.0, "solved")
     return _result(search, parameters)
-
-
-def _evaluate(loss: Loss, origin: Tensor, change: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss (n,) and gradient of some rows after a change (n, C, *spatial)."""
-    images = origin[rows] + change
-    if isinstance(loss, RowLoss):
-        return gradient(loss.rows(rows), images)
-    value, slope = gradient(loss, origin.index_copy(0, rows, images))
-    return value[rows], slope[rows]
 
 
 def _result(search: LineSearch, parameters: SolverParameters) -> Counterfactuals:

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from slicerxai.alignment.counterfactual import Counterfactuals
 from slicerxai.alignment.counterfactual_parameters import LinearSolve
 from slicerxai.alignment.linear_system import Report, Solution, curvature, solve, summary
-from slicerxai.alignment.losses import Loss
+from slicerxai.alignment.losses import Loss, rows_of
 from slicerxai.alignment.problem import gradient, largest, per_image
 
 __all__ = ["LinearSolve", "implicit"]
@@ -79,24 +79,41 @@ class _Implicit(torch.autograd.Function):
             if report is not None:
                 report.update(summary(free, Solution.nothing(wanted)))
             return None, None, None, None, *(torch.zeros_like(weight) for weight in weights)
-        with torch.enable_grad():
-            at = found.images.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(loss(at).sum(), at, create_graph=True)
-        curved = curvature(found)
-
-        def matvec(vector: Tensor) -> Tensor:
-            if parameters.products == "exact":
-                (product,) = torch.autograd.grad(slope, at, vector, retain_graph=True)
-            else:
-                product = _difference(loss, found.images, vector)
-            return torch.where(free, product + curved * vector, 0)
-
-        solution = solve(matvec, wanted, parameters)
+        hessian = _Hessian(loss, found, parameters)
+        solution = solve(hessian, wanted, parameters)
         if report is not None:
             report.update(summary(free, solution))
+        slope = hessian.slope(torch.arange(len(free), device=free.device))
         given = torch.autograd.grad(slope, weights, -solution.vector, allow_unused=True)
         filled = (torch.zeros_like(w) if g is None else g for g, w in zip(given, weights, strict=True))
         return None, None, None, None, *filled
+
+
+class _Hessian:
+    """Products with H_SS of some rows of a batch at a time, and the gradient of the loss that they come from."""
+
+    def __init__(self, loss: Loss, found: Counterfactuals, parameters: LinearSolve) -> None:
+        self.loss, self.found, self.parameters = loss, found, parameters
+        self.curvature = curvature(found)
+        self._rows: Tensor | None = None
+
+    def __call__(self, vector: Tensor, rows: Tensor) -> Tensor:
+        if self.parameters.products == "exact":
+            slope = self.slope(rows)
+            (product,) = torch.autograd.grad(slope, self._at, vector, retain_graph=True)
+        else:
+            product = _difference(rows_of(self.loss, self.found.images, rows), self.found.images[rows], vector)
+        return torch.where(self.found.free[rows], product + self.curvature[rows] * vector, 0)
+
+    def slope(self, rows: Tensor) -> Tensor:
+        """∇_x loss at the counterfactuals of some rows, differentiable; kept until other rows are asked for."""
+        if self._rows is None or not torch.equal(self._rows, rows):
+            with torch.enable_grad():
+                self._at = self.found.images[rows].requires_grad_()
+                value = rows_of(self.loss, self.found.images, rows)(self._at)
+                (self._slope,) = torch.autograd.grad(value.sum(), self._at, create_graph=True)
+            self._rows = rows
+        return self._slope
 
 
 def _difference(loss: Loss, images: Tensor, vector: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from slicerxai.alignment.problem import Problem
+from slicerxai.alignment.problem import Problem, take
 
 MEMORY = 5
 """Past values that a step is compared with: it must fall below their largest, not below the last."""
@@ -45,7 +45,7 @@ class LineSearch:
 
     def propose(self, rows: Tensor) -> Tensor:
         """The next change of some images, (n, C, *spatial)."""
-        return self.problem.rows(rows).step(self.change[rows], self.slope[rows], self.size[rows])
+        return self.problem.rows(rows).step(take(self.change, rows), take(self.slope, rows), take(self.size, rows))
 
     def judge(self, rows: Tensor, trial: Tensor, value: Tensor, slope: Tensor) -> Tensor:
         """Take the trials that bring enough, and choose the sizes of the next ones.
@@ -59,20 +59,22 @@ class LineSearch:
         Returns:
             (n,) bool, which were taken.
         """
-        problem, size = self.problem.rows(rows), self.size[rows]
-        moved = (trial - self.change[rows]).flatten(1)
+        problem, size = self.problem.rows(rows), take(self.size, rows)
+        moved = (trial - take(self.change, rows)).flatten(1)
         length = moved.square().sum(1)
         target = problem.objective(value, trial)
         limit = self._past[:, rows].amax(0)
         rounding = ROUNDING * torch.finfo(target.dtype).eps * limit.abs()
         taken = target <= limit - SUFFICIENT * length / (2 * size) + rounding
-        bend = (moved * (slope - self.slope[rows]).flatten(1)).sum(1)
+        bend = (moved * (slope - take(self.slope, rows)).flatten(1)).sum(1)
         longest = torch.where(length > 0, GROW * size, size)
         fitting = torch.where(bend > 0, torch.minimum(length / torch.where(bend > 0, bend, 1), longest), longest)
         self.size[rows] = torch.where(taken, fitting, SHRINK * size)
         self.iterations[rows] += 1
         kept = rows[taken]
-        self.change[kept], self.value[kept], self.slope[kept] = trial[taken], value[taken], slope[taken]
+        index = taken.nonzero().flatten()
+        change, gradient = take(trial, index), take(slope, index)
+        self.change[kept], self.value[kept], self.slope[kept] = change, value[taken], gradient
         self._past[self.iterations[kept] % MEMORY, kept] = target[taken]
-        self.residual[kept] = self.problem.rows(kept).residual(trial[taken], slope[taken])
+        self.residual[kept] = self.problem.rows(kept).residual(change, gradient)
         return taken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from slicerxai.alignment.distances import is_l1
 from slicerxai.alignment.problem import per_image
 
 Report = dict[str, float]
-Matvec = Callable[[Tensor], Tensor]
+Matvec = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,26 @@ def solve(matvec: Matvec, wanted: Tensor, parameters: LinearSolve) -> Solution:
 
     With `cg`, an image whose direction has no positive curvature keeps the solution it has so far, as a truncated
     Newton method does. With `normal_cg`, A² z = A v is solved, for which the sign of the curvature is no matter.
-    """
-    shift = parameters.ridge * curvature_along(matvec, wanted) if parameters.ridge else None
 
-    def product(vector: Tensor) -> Tensor:
-        given = matvec(vector)
-        return given if shift is None else given + per_image(shift, vector) * vector
+    Args:
+        matvec: (vectors (n, C, *spatial), rows (n,)) to the products of the matrices of those rows of the batch.
+        wanted: (B, C, *spatial), the right-hand sides.
+        parameters: solver, ridge, iterations and tolerance.
+    """
+    everyone = torch.arange(len(wanted), device=wanted.device)
+    shift = torch.zeros_like(norm(wanted))
+    if parameters.ridge:
+        shift = parameters.ridge * curvature_along(matvec(wanted, everyone), wanted)
+
+    def product(vector: Tensor, rows: Tensor) -> Tensor:
+        return matvec(vector, rows) + per_image(shift[rows], vector) * vector
 
     if parameters.solver == "normal_cg":
-        found = _conjugate(lambda v: product(product(v)), product(wanted), parameters)
+        found = _conjugate(lambda v, rows: product(product(v, rows), rows), product(wanted, everyone), parameters)
     else:
         found = _conjugate(product, wanted, parameters)
-    left = norm(product(found.vector) - wanted)
-    scale = norm(wanted)
-    return Solution(found.vector, left / torch.where(scale > 0, scale, 1), found.iterations, found.negative)
+    left = norm(product(found.vector, everyone) - wanted)
+    return Solution(found.vector, relative(left, norm(wanted)), found.iterations, found.negative)
 
 
 def summary(free: Tensor, solution: Solution) -> Report:
@@ -75,27 +81,54 @@ def summary(free: Tensor, solution: Solution) -> Report:
 
 
 def _conjugate(product: Matvec, wanted: Tensor, parameters: LinearSolve) -> Solution:
-    vector, rest = torch.zeros_like(wanted), wanted.clone()
-    direction, square = rest, dot(rest, rest)
-    enough = parameters.tolerance**2 * square
-    negative = torch.zeros(len(wanted), dtype=torch.bool, device=wanted.device)
-    active = square > 0
+    solved = Solution.nothing(wanted)
+    rows = (norm(wanted) > 0).nonzero().flatten()
+    state = _State.begin(wanted[rows])
+    enough = parameters.tolerance**2 * state.square
     iterations = 0
-    while iterations < parameters.iterations and bool(active.any()):
+    while len(rows) and iterations < parameters.iterations:
         iterations += 1
-        image = product(direction)
-        bend = dot(direction, image)
-        negative |= active & (bend <= 0)
-        active = active & (bend > 0)
-        length = torch.where(active, square / torch.where(active, bend, 1), 0)
-        vector = vector + per_image(length, vector) * direction
-        rest = rest - per_image(length, rest) * image
-        now = dot(rest, rest)
-        active = active & (now > enough)
-        ratio = torch.where(active, now / torch.where(square > 0, square, 1), 0)
-        direction = torch.where(per_image(active, rest), rest + per_image(ratio, rest) * direction, 0)
-        square = now
-    return Solution(vector, square, iterations, negative)
+        going, negative = state.advance(product(state.direction, rows), enough)
+        solved.negative[rows[negative]] = True
+        if going.all():
+            continue
+        solved.vector[rows] = state.vector
+        state.direction[~going] = 0
+        if 2 * int(going.sum()) <= len(rows):  # a product with fewer images needs a graph of its own
+            rows, enough, state = rows[going], enough[going], state.part(going)
+    solved.vector[rows] = state.vector
+    return replace(solved, iterations=iterations)
+
+
+@dataclass
+class _State:
+    """Conjugate gradients under way. An image that is done has a direction of 0 and stays."""
+
+    vector: Tensor
+    rest: Tensor
+    direction: Tensor
+    square: Tensor
+
+    @classmethod
+    def begin(cls, wanted: Tensor) -> _State:
+        return cls(torch.zeros_like(wanted), wanted.clone(), wanted.clone(), dot(wanted, wanted))
+
+    def advance(self, image: Tensor, enough: Tensor) -> tuple[Tensor, Tensor]:
+        """One iteration, given the product with `direction`. Returns which go on, and which met negative curvature."""
+        going = (self.direction != 0).flatten(1).any(1)
+        bend = dot(self.direction, image)
+        negative = going & (bend <= 0)
+        going = going & ~negative
+        length = torch.where(going, relative(self.square, bend), 0)
+        self.vector = self.vector + per_image(length, image) * self.direction
+        self.rest = self.rest - per_image(length, image) * image
+        now = dot(self.rest, self.rest)
+        self.direction = self.rest + per_image(relative(now, self.square), image) * self.direction
+        self.square = now
+        return going & (now > enough), negative
+
+    def part(self, going: Tensor) -> _State:
+        return _State(self.vector[going], self.rest[going], self.direction[going], self.square[going])
 
 
 def curvature(found: Counterfactuals) -> Tensor:
@@ -106,10 +139,14 @@ def curvature(found: Counterfactuals) -> Tensor:
     return 2 * weight if found.scale is None else 2 * weight / found.scale
 
 
-def curvature_along(matvec: Matvec, vector: Tensor) -> Tensor:
-    """|Hv| / |v| of each image, (B,)."""
-    size = norm(vector)
-    return norm(matvec(vector)) / torch.where(size > 0, size, 1)
+def curvature_along(image: Tensor, vector: Tensor) -> Tensor:
+    """|Hv| / |v| of each image, (B,), given Hv."""
+    return relative(norm(image), norm(vector))
+
+
+def relative(one: Tensor, other: Tensor) -> Tensor:
+    """Quotient, and `one` itself where `other` is 0."""
+    return one / torch.where(other == 0, 1, other)
 
 
 def dot(one: Tensor, other: Tensor) -> Tensor:

