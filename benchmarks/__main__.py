@@ -28,6 +28,7 @@ BENCHMARKS = {
     "saliency_speed": "seconds and memory of every class's map, beside captum called once for each class",
     "lesion_quality": "which predicted lesions are false: an alarm over lesions beside mean probability and volume",
     "alignment_cost": "seconds and memory of the implicit gradient through counterfactuals, beside unrolling",
+    "alignment_table1": "lesions with a symbol that coincides with the label: nine methods, accuracy and maps (needs --data)",
 }
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 

@@ -129,7 +129,7 @@ def task(lesions: Lesions, seed: int, symbol: Symbol = "plus_minus") -> Task:
     Raises:
         InputError: a part would hold fewer than two lesions of either kind.
     """
-    tested = tests(lesions.patients)
+    tested = belongs_to_test(lesions.patients)
     others = sorted(set(lesions.patients[~tested].tolist()))
     order = np.random.default_rng(seed).permutation(len(others))
     held_out = {others[n] for n in order[: round(VALIDATION_SHARE * len(others))]}
@@ -146,7 +146,7 @@ def task(lesions: Lesions, seed: int, symbol: Symbol = "plus_minus") -> Task:
     return Task(*parts)
 
 
-def tests(patients: NDArray[np.str_]) -> Flags:
+def belongs_to_test(patients: NDArray[np.str_]) -> Flags:
     """Whether each patient belongs to the test part."""
     quarter = {
         patient: int(hashlib.sha256(patient.encode()).hexdigest(), 16) % 10_000 < 10_000 * TEST_SHARE
@@ -239,7 +239,7 @@ def _ultrasound(folder: Path) -> Lesions:
         pixels,
         inside,
         malignant=label[lesion] == "malignant",
-        attributes=values > np.nanmedian(values[~tests(patients)], axis=0),
+        attributes=values > np.nanmedian(values[~belongs_to_test(patients)], axis=0),
         names=COMPUTED,
         patients=patients,
         area=inside.mean((1, 2, 3)).double().numpy(),

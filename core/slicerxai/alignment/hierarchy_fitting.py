@@ -11,11 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from slicerxai.alignment.aligned_objective import evaluating, outer_change, range_of
+from slicerxai.alignment.aligned_parameters import AlignmentParameters
 from slicerxai.alignment.alignment_loss import off_mask, off_mask_share
 from slicerxai.alignment.baselines.masked_fitting import MaskedBatch, fit_masked
 from slicerxai.alignment.counterfactual_parameters import LinearSolve, SolverParameters
 from slicerxai.alignment.hierarchy import HierarchicalClassifier, Step, attribute_step, image_step
 from slicerxai.alignment.implicit import implicit
+from slicerxai.alignment.losses import label_loss
 from slicerxai.alignment.masked_images import MaskedImages
 from slicerxai.errors import InputError
 from slicerxai.models.classifier_fitting import FitResult, LabelledImages
@@ -39,6 +42,11 @@ class HierarchyParameters(BaseModel):
         default=True,
         description="Both changes as shares of the whole change, which the network cannot make small by deciding "
         "nothing; otherwise as sums of absolute values, as published.",
+    )
+    surroundings: AlignmentParameters = Field(
+        default=AlignmentParameters(),
+        description="Label and attributes stay what they are after a change outside of the mask that was searched to "
+        "turn the label round: of these parameters, invariance, cost and steps count.",
     )
     every: int = Field(default=1, ge=1, description="Both alignments are added on each so-manieth step.")
     attribute_search: SolverParameters = Field(
@@ -129,6 +137,9 @@ def fit_hierarchical(
 ) -> HierarchicalFit:
     """Minimise eq. 5: cross-entropy of label and attributes, and both alignment losses.
 
+    The cross-entropies also count after a change outside of the mask that was searched to turn the label round
+    (`slicerxai.alignment.aligned_objective.outer_change`).
+
     Args:
         network: fitted in place, both steps together.
         train: images, labels and masks. attributes: (N, P) of the training images, 0 or 1.
@@ -143,7 +154,7 @@ def fit_hierarchical(
         if values.ndim != 2 or len(values) != len(train) or not ((values == 0) | (values == 1)).all():
             msg = f"{what} have shape {tuple(values.shape)}; 0 and 1 in ({len(train)}, P) are needed"
             raise InputError(msg)
-    objective = _Objective(network, attributes.to(device), annotations.to(device), hierarchy)
+    objective = _Objective(network, attributes.to(device), annotations.to(device), hierarchy, range_of(train))
     fit = fit_masked(network, train, validation, parameters, device, progress, objective=objective)
     steps = len(train) // parameters.batch
     return HierarchicalFit(fit, objective.epochs(0, steps), objective.epochs(1, steps))
@@ -158,21 +169,27 @@ class _Objective:
         attributes: Tensor,
         annotations: Tensor,
         parameters: HierarchyParameters,
+        values: tuple[float, float],
     ) -> None:
-        self.network, self.parameters = network, parameters
+        self.network, self.parameters, self.values = network, parameters, values
         self.attributes, self.annotations = attributes, annotations
         self.shares: list[tuple[float, float]] = []
 
     def __call__(self, batch: MaskedBatch) -> Tensor:
         parameters = self.parameters
-        described = self.network.describe(batch.images)
-        wanted = self.attributes[list(batch.indices)].to(described.dtype)
-        loss = batch.cross_entropy(self.network.decide(torch.sigmoid(described)))
-        loss = loss + parameters.attribute_weight * functional.binary_cross_entropy_with_logits(described, wanted)
+        wanted = self.attributes[list(batch.indices)].to(batch.images.dtype)
+        loss = self._cross_entropies(batch, batch.images, wanted)
+        if parameters.surroundings.invariance > 0:
+            with evaluating(self.network):
+                turned = label_loss(self.network, 1 - batch.labels, torch.ones_like(batch.labels, dtype=torch.bool))
+                change = outer_change(turned, batch.images, batch.masks, parameters.surroundings, self.values)
+            has = batch.masks.flatten(1).any(1).to(change.dtype).view(-1, *[1] * (change.ndim - 1))
+            changed = self._cross_entropies(batch, batch.images + has * change, wanted)
+            loss = loss + parameters.surroundings.invariance * changed
         if parameters.attribute_alignment + parameters.image_alignment == 0 or len(self.shares) % parameters.every:
             self.shares.append((nan, nan))
             return loss
-        annotations = self.annotations[list(batch.indices)].to(described.dtype)
+        annotations = self.annotations[list(batch.indices)].to(batch.images.dtype)
         terms = alignment_terms(self.network, batch.images, batch.labels, batch.masks, annotations, parameters)
         total = loss + bounded(parameters.attribute_alignment * terms.attributes.mean(), loss, self.network.decide)
         image_share = nan
@@ -181,6 +198,13 @@ class _Objective:
             image_share = float(terms.image_share.mean())
         self.shares.append((float(terms.attribute_share.mean()), image_share))
         return total
+
+    def _cross_entropies(self, batch: MaskedBatch, images: Tensor, wanted: Tensor) -> Tensor:
+        """Of label and attributes (B, P), for these images in place of the batch's own."""
+        described = self.network.describe(images)
+        attributes = functional.binary_cross_entropy_with_logits(described, wanted)
+        label = batch.cross_entropy(self.network.decide(torch.sigmoid(described)))
+        return label + self.parameters.attribute_weight * attributes
 
     def epochs(self, which: int, steps: int) -> tuple[float, ...]:
         """Mean share of each epoch of so many steps."""

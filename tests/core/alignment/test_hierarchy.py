@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from slicerxai.alignment.aligned_parameters import AlignmentParameters
 from slicerxai.alignment.counterfactual_parameters import LinearSolve, SolverParameters
 from slicerxai.alignment.hierarchy import HierarchicalClassifier, attribute_step, explain, image_step
 from slicerxai.alignment.hierarchy_fitting import HierarchyParameters, alignment_terms, fit_hierarchical
@@ -151,7 +152,9 @@ def test_attributes_off_the_annotation_are_unlearned() -> None:
             seven_layer_cnn(1, 2, (16, 16), width=2, seed=1), attribute_mlp(2, 1, width=4, seed=1)
         )
         train = MaskedArrays(images, labels, masks)
-        hierarchy = HierarchyParameters(attribute_alignment=weight, image_alignment=0.0)
+        hierarchy = HierarchyParameters(
+            attribute_alignment=weight, image_alignment=0.0, surroundings=AlignmentParameters(invariance=0)
+        )
         validation, device = WithoutMasks(train), torch.device("cpu")
         found = fit_hierarchical(network, train, attributes, annotations, validation, parameters, hierarchy, device)
         assert found.fit.auc[0] > 0.95
