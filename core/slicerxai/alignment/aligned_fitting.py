@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from slicerxai.alignment.aligned_checkpoint import FitState, identity_of, load, save
 from slicerxai.alignment.aligned_objective import AlignedObjective, StepRecord, range_of
 from slicerxai.alignment.aligned_parameters import AlignmentParameters
+from slicerxai.alignment.distances import feature_scale
 from slicerxai.alignment.masked_images import (
     MaskedAugmentation,
     MaskedImages,
@@ -189,8 +190,16 @@ class _AlignedFit:
         )
         labels = labels_of(WithoutMasks(train))
         weights = positive_weights(labels).to(device) if parameters.positive_weights else None
-        self.objective = AlignedObjective(network, alignment, weights, range_of(train))
+        self.objective = AlignedObjective(network, alignment, weights, range_of(train), self._scale())
         self.steps_of_epoch = len(train) // parameters.batch
+
+    def _scale(self) -> Tensor | None:
+        """See `distances.feature_scale`."""
+        if self.alignment.distance in ("l1", "l2"):
+            return None
+        images = torch.stack([self.train[index][0] for index in range(len(self.train))])
+        scale = feature_scale(images, self.alignment.distance)
+        return None if scale is None else scale.to(self.device)
 
     def identity(self) -> str:
         """What a checkpoint must agree with: parameters, images, labels, masks, first weights."""

@@ -15,6 +15,7 @@ from slicerxai.alignment.aligned_parameters import AlignmentParameters
 from slicerxai.alignment.alignment_loss import off_mask, off_mask_share
 from slicerxai.alignment.counterfactual import counterfactual
 from slicerxai.alignment.counterfactual_parameters import SolverParameters
+from slicerxai.alignment.distances import is_l1
 from slicerxai.alignment.implicit import implicit
 from slicerxai.alignment.losses import Loss, RowLoss, label_loss
 from slicerxai.alignment.masked_images import MaskedImages
@@ -55,6 +56,7 @@ class AlignedObjective:
         parameters: AlignmentParameters,
         positive_weights: Tensor | None,
         values: tuple[float, float],
+        scale: Tensor | None = None,
     ) -> None:
         """The objective of a network.
 
@@ -62,9 +64,10 @@ class AlignedObjective:
             network: (B, C, *spatial) to logits (B, L).
             positive_weights: (L,) of the binary cross-entropy, or None.
             values: smallest and largest value of the training images.
+            scale: (C, *spatial) of the distance outside of the mask, or None.
         """
         self.network, self.parameters, self.positive_weights = network, parameters, positive_weights
-        self.values = values
+        self.values, self.scale = values, scale
 
     def backward(
         self, images: Tensor, labels: Tensor, masks: Tensor, generator: Generator, *, aligned: bool, implicitly: bool
@@ -90,7 +93,7 @@ class AlignedObjective:
             if implicitly and parameters.objective != "none":
                 residual = self._align(loss, inner, inside, len(images))
             if parameters.invariance > 0:
-                changed = inner + outer_change(loss, inner, inside, parameters, self.values)
+                changed = inner + outer_change(loss, inner, inside, parameters, self.values, self.scale)
         return StepRecord(self._classify(images, labels, changed, kept[: len(changed)]), residual)
 
     def off_mask(self, images: Tensor, labels: Tensor, masks: Tensor) -> tuple[float, float]:
@@ -134,26 +137,38 @@ class AlignedObjective:
 
 
 def outer_change(
-    loss: Loss, images: Tensor, masks: Tensor, parameters: AlignmentParameters, values: tuple[float, float]
+    loss: Loss,
+    images: Tensor,
+    masks: Tensor,
+    parameters: AlignmentParameters,
+    values: tuple[float, float],
+    scale: Tensor | None = None,
 ) -> Tensor:
-    """Eq. 2 with ℓ1 and a fixed weight, solved for changes outside of the masks alone: (B, C, *spatial), detached.
+    """Eq. 2 with a fixed weight, solved for changes outside of the masks alone: (B, C, *spatial), detached.
 
-    The weight is what one value's way across the whole range costs, over that range. It is a fixed one on purpose: a
-    network that hardly looks outside is left in peace, where a weight relative to the gradient there would always find
-    a change, and a network that has not learned anything yet could not begin.
+    The weight is such that one value's way across the whole range costs `parameters.cost`. It is a fixed one on
+    purpose: a network that hardly looks outside is left in peace. With a weight relative to the gradient outside there
+    is always a change, and a network that has not learned anything yet cannot begin.
 
     Args:
         loss: (B,) of images, small when a label is turned round; its network in eval mode.
         images: (B, C, *spatial).
         masks: (B, 1, *spatial), 1 where nothing may change.
-        parameters: `cost` and `steps` count.
+        parameters: `cost`, `distance` and `steps` count.
         values: smallest and largest value that a change leads to.
+        scale: (C, *spatial) of the distance, see `distances.feature_scale`; None is 1 everywhere.
     """
     low, high = values
+    way = high - low if is_l1(parameters.distance) else (high - low) ** 2
     solver = SolverParameters(
-        alpha_absolute=parameters.cost / (high - low), steps=parameters.steps, tolerance=1e-2, low=low, high=high
+        distance=parameters.distance,
+        alpha_absolute=parameters.cost / way * (1 if scale is None else float(scale.mean())),
+        steps=parameters.steps,
+        tolerance=1e-2,
+        low=low,
+        high=high,
     )
-    return counterfactual(loss, images, solver, allowed=1 - masks).change
+    return counterfactual(loss, images, solver, scale=scale, allowed=1 - masks).change
 
 
 def within(solver: SolverParameters, values: tuple[float, float]) -> SolverParameters:

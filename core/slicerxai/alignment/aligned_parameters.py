@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from slicerxai.alignment.counterfactual_parameters import LinearSolve, SolverParameters
+from slicerxai.alignment.counterfactual_parameters import DistanceName, LinearSolve, SolverParameters
 
 Objective = Literal["none", "published", "share"]
 
@@ -14,8 +14,10 @@ Objective = Literal["none", "published", "share"]
 class AlignmentParameters(BaseModel):
     """What is added to the classification loss so that decisions come from inside the masks.
 
-    `invariance`, `cost` and `steps` belong to the loss under changes outside of the mask; `objective`, `weight`,
-    `every`, `solver` and `linear` to the loss on the counterfactual itself, which needs the implicit gradient.
+    `invariance`, `cost`, `distance` and `steps` belong to the loss under changes outside of the mask; `objective`,
+    `weight`, `every`, `solver` and `linear` to the loss on the counterfactual itself, which needs the implicit
+    gradient. Images should reach the network's first layer with a standard deviation near 1: where faint structure
+    inside of the mask is learned slowly, training can stay at a network that decides nothing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +39,7 @@ class AlignmentParameters(BaseModel):
         "the units of the loss (nats): values that bring less are left alone. Less for larger images, whose single "
         "values matter less.",
     )
+    distance: DistanceName = Field(default="l1", description="What the change costs in that search.")
     steps: int = Field(default=5, ge=1, le=1000, description="Steps of that search.")
     objective: Objective = Field(
         default="none",

@@ -14,6 +14,7 @@ from slicerxai.alignment.aligned_objective import AlignedObjective, evaluating, 
 from slicerxai.alignment.aligned_parameters import AlignmentParameters
 from slicerxai.alignment.alignment_loss import off_mask, off_mask_share
 from slicerxai.alignment.counterfactual_parameters import LinearSolve, SolverParameters
+from slicerxai.alignment.distances import DistanceName, feature_scale
 from slicerxai.alignment.losses import label_loss
 from slicerxai.alignment.masked_images import MaskedArrays, WithoutMasks, masked_augmentation
 from slicerxai.alignment.smooth import has_kinks, smooth
@@ -138,6 +139,24 @@ def test_change_is_outside_sparse_within_the_values_and_against_the_label() -> N
     assert (loss(moved) < loss(TRAIN.images)).float().mean() > 0.95
     dear = outer_change(loss, TRAIN.images, TRAIN.masks, AlignmentParameters(cost=100), (low, high))
     assert (dear == 0).all()
+
+
+@pytest.mark.parametrize("distance", ["l1", "l2", "scaled_l1", "scaled_l2"])
+def test_one_value_across_the_range_costs_what_is_stated(distance: DistanceName) -> None:
+    """A loss of slope g at one place: the change is worth its cost from g = cost per range on."""
+    images = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4), 2 * torch.ones(1, 4, 4)])
+    scale = feature_scale(images, distance)
+    masks = torch.zeros(3, 1, 4, 4)
+    parameters = AlignmentParameters(distance=distance, cost=0.5, steps=200)
+
+    def change(gain: float) -> float:
+        found = outer_change(lambda x: -gain / 2 * x[:, 0, 1, 1] + 10, images, masks, parameters, (0.0, 2.0), scale)
+        return float(found[0, 0, 1, 1])
+
+    # squared: the gain is spent on g · r / (2 · cost) of the range r
+    for gain in (0.3, 0.7):
+        expected = 2.0 * (gain > 0.5) if distance.endswith("l1") else 2 * min(1, gain / 2 / 0.5)
+        assert change(gain) == pytest.approx(expected, abs=0.02)
 
 
 def test_objective_runs_in_training_and_its_solve_is_noted() -> None:
