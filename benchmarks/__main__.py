@@ -28,7 +28,7 @@ BENCHMARKS = {
     "saliency_speed": "seconds and memory of every class's map, beside captum called once for each class",
     "lesion_quality": "which predicted lesions are false: an alarm over lesions beside mean probability and volume",
     "alignment_cost": "seconds and memory of the implicit gradient through counterfactuals, beside unrolling",
-    "alignment_table1": "lesions with a symbol that coincides with the label: nine methods, accuracy and maps (needs --data)",
+    "alignment_table1": "lesions with a symbol that coincides with the label: accuracy and maps of nine methods (--data)",
 }
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 
