@@ -144,8 +144,7 @@ def test_hide_gives_back_the_views(shown: Any) -> None:
 
 
 def test_outline_is_around_the_lesion(shown: Any) -> None:
-    from XAIPanels.colours import rgb
-    from XAISaliencyLib.colours import LESIONS
+    from XAIPanels.colours import LESIONS, rgb
 
     logic, node, application = shown
     logic.set_opacity(node, 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from XAILib.nrrd import Volume
+from XAIPanels.colours import EXPLAINED, LESIONS
 from XAIPanels.map_colours import DECREASE, INCREASE
 from XAIPanels.map_display import Palette, add_colours, display_with, scale_of
 from XAIPanels.nodes import all_or_nothing
@@ -13,11 +14,16 @@ from XAIPanels.segment_voxels import segment_voxels
 from XAIPanels.volumes import affine_of, array_of, make_volume
 
 from .prepared import Pair, Prepared
-from .results import MASK_ID, ResultNode, add_result_node
+from .results import ResultNode, add_result_node
 from .tables import title_of
 
 CHANGES: Palette = (INCREASE, DECREASE)
-MASK_COLOUR = "#ffd23f"
+STYLES = {
+    "expert_mask": ("Expert’s mask", "#ffd23f"),
+    "lesions": ("Predicted lesions", LESIONS),
+    "explained_lesion": ("Lesion asked about", EXPLAINED),
+}
+"""Name and colour of each outline, by the name of its label map."""
 
 
 def load(scene: Any, prepared: Prepared, source: Any, own_source: bool, threshold: float) -> ResultNode:
@@ -34,11 +40,9 @@ def load(scene: Any, prepared: Prepared, source: Any, own_source: bool, threshol
         found = add_result_node(scene, prepared, scene.GenerateUniqueName(title))
         name = found.node.GetName()
         colours = add_colours(scene, f"{name} - colours", threshold, CHANGES)
-        mask = None
-        if prepared.mask is not None:
-            outline = Outline(MASK_ID, "Expert’s mask", MASK_COLOUR, prepared.mask)
-            mask = add_segmentation(scene, [outline], f"{name} - expert’s mask")
-        found.refer(source, colours, mask, own_source)
+        drawn = [Outline(key, *STYLES[key], labelmap) for key, labelmap in prepared.labelmaps.items()]
+        outlines = add_segmentation(scene, drawn, f"{name} - outlines") if drawn else None
+        found.refer(source, colours, outlines, own_source)
         for place, pair in enumerate(prepared.pairs):
             image = add_image(scene, pair.image, f"{name} - counterfactual {place + 1}")
             show_like(image, source)
@@ -74,13 +78,14 @@ def taken(found: ResultNode) -> Prepared | None:
     if found.source is None or None in images or None in changes or not images:
         return None
     pairs = zip(images, changes, found.places)
-    mask = found.mask
+    outlines = found.outlines
+    kept = {key: segment_voxels(outlines, key) for key in STYLES} if outlines is not None else {}
     return Prepared(
         document=found.document,
         job="",
         pairs=tuple(Pair(_volume(image), _volume(change), place) for image, change, place in pairs),
         scale=scale_of(changes[0]),
-        mask=segment_voxels(mask, MASK_ID) if mask is not None else None,
+        labelmaps={key: labelmap for key, labelmap in kept.items() if labelmap is not None},
         image=_volume(found.source),
     )
 

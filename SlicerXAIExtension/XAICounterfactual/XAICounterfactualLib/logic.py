@@ -8,7 +8,9 @@ from typing import Any
 
 import slicer
 from XAILib.nrrd import Volume
+from XAIPanels.colours import LESIONS
 from XAIPanels.documents import anonymous
+from XAIPanels.errors import ExportError
 from XAIPanels.export import Snapshot, snapshot, world_affine
 from XAIPanels.map_display import paint, scale_of
 from XAIPanels.nodes import in_scene, nodes_of_class, remove_with_parts
@@ -29,7 +31,7 @@ from .tables import same_image
 SIDE_BY_SIDE = Arrangement("Counterfactual", 7400, 74, {3: 3})
 VIEWS = ("original", "counterfactual", "difference")
 PREDICTED = "Predicted lesions"
-PREDICTED_ID, PREDICTED_COLOUR = "predicted", "#35d0ff"
+PREDICTED_ID = "predicted"
 
 
 @dataclass(frozen=True)
@@ -116,18 +118,18 @@ class CounterfactualLogic:
     def show(self, node: Any) -> None:
         """Show one result, and hide the one that was shown."""
         for other in self.results():
-            mask = ResultNode(other).mask
-            if mask is not None:
-                mask.SetDisplayVisibility(other is node)
+            outlines = ResultNode(other).outlines
+            if outlines is not None:
+                outlines.SetDisplayVisibility(other is node)
         self.parameters().shown = node
         self.draw()
 
     def hide(self) -> None:
         """Show no result; the views get back what they showed before."""
         for node in self.results():
-            mask = ResultNode(node).mask
-            if mask is not None:
-                mask.SetDisplayVisibility(False)
+            outlines = ResultNode(node).outlines
+            if outlines is not None:
+                outlines.SetDisplayVisibility(False)
         self._side.close()
         if self.parameters().shown is not None:
             self._layers.hide(None)
@@ -198,7 +200,10 @@ class CounterfactualLogic:
         kept = []
         for node in nodes:
             found = ResultNode(node)
-            prepared = taken(found)
+            try:
+                prepared = taken(found)
+            except ExportError:  # an outline under a transform that is not linear cannot be kept
+                prepared = None
             if prepared is not None:
                 kept.append(Removed(node.GetName(), prepared, found.source, found.chosen))
         if self.parameters().shown in nodes:
@@ -220,7 +225,7 @@ class CounterfactualLogic:
 
     def _remove(self, found: ResultNode) -> None:
         others = [ResultNode(node).source for node in self.results() if node is not found.node]
-        parts = [*found.volumes, found.colours, found.mask]
+        parts = [*found.volumes, found.colours, found.outlines]
         if found.own_source and found.source not in others:
             parts.append(found.source)
         for part in parts:
@@ -257,9 +262,7 @@ class CounterfactualLogic:
         for node in list(nodes_of_class(self.scene, "vtkMRMLSegmentationNode")):
             if node.GetSegmentation().GetSegment(PREDICTED_ID) is not None:
                 remove_with_parts(self.scene, node)
-        add_segmentation(
-            self.scene, [Outline(PREDICTED_ID, PREDICTED, PREDICTED_COLOUR, prediction)], f"{PREDICTED} (model)"
-        )
+        add_segmentation(self.scene, [Outline(PREDICTED_ID, PREDICTED, LESIONS, prediction)], f"{PREDICTED} (model)")
 
     # --- picking -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,11 @@ from XAILib.result import Result
 from XAIPanels.errors import LoadError
 from XAIPanels.map_colours import saturation
 
-MASK = "expert_mask"
+LABELMAPS = ("expert_mask", "lesions", "explained_lesion")
+"""Names of the label maps that are drawn as outlines, as far as a result has them."""
 FIRST = "counterfactual"
+OF_FIRST_CHANNEL = re.compile(r"counterfactual(_\d+)?")
+"""Names of the changed images; those of a model's further channels end in the channel."""
 Point = tuple[float, float, float]
 
 
@@ -43,7 +47,7 @@ class Prepared:
         job: id of the server's job.
         pairs: in the order of the gallery.
         scale: the magnitude of change that is drawn in the strongest colours, for all of them.
-        mask: of the expert, 0 and 1 (uint8); None when the server knows none.
+        labelmaps: 0 and 1 (uint8) by name, of `LABELMAPS`.
         image: the explained image.
     """
 
@@ -51,7 +55,7 @@ class Prepared:
     job: str
     pairs: tuple[Pair, ...]
     scale: float
-    mask: Volume | None
+    labelmaps: Mapping[str, Volume]
     image: Volume
 
 
@@ -63,9 +67,10 @@ def prepare(result: Result) -> Prepared:
         ServerError: a part cannot be read, naming it.
     """
     kinds = {one.name: one.kind for one in result.overlays()}
-    names = [name for name, kind in kinds.items() if kind == "counterfactual"]
+    names = [name for name, kind in kinds.items() if kind == "counterfactual" and OF_FIRST_CHANNEL.fullmatch(name)]
     if not names:
-        msg = "The result holds no counterfactual; is it the result of another method?"
+        said = " ".join(str(check["reason"]) for check in result.document["checks"])
+        msg = f"No counterfactual was found. {said or 'Is it the result of another method?'}"
         raise LoadError(msg)
     pairs = tuple(_pair(result, name) for name in names)
     images = [name for name, kind in kinds.items() if kind == "image"]
@@ -75,7 +80,7 @@ def prepare(result: Result) -> Prepared:
         job=result.job,
         pairs=pairs,
         scale=max(saturation(pair.change.array) for pair in pairs),
-        mask=labelmap_of(result, MASK) if MASK in kinds else None,
+        labelmaps={name: labelmap_of(result, name) for name in LABELMAPS if name in kinds},
         image=volume_of(result, images[0])
         if images
         else Volume(first.image.array - first.change.array, first.image.affine),

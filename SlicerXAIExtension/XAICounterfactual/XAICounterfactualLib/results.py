@@ -12,10 +12,8 @@ from .prepared import Point, Prepared
 
 RESULT = "XAICounterfactualResult"
 """Value of the attribute "ModuleName", by which result nodes are found; parameter nodes have the module's own name."""
-MASK_ID = "expert_mask"
-"""Id of the segment of the expert's mask."""
 
-_SOURCE, _COLOURS, _MASK = "Source", "Colours", "ExpertMask"
+_SOURCE, _COLOURS, _OUTLINES = "Source", "Colours", "Outlines"
 _IMAGE, _CHANGE = "Counterfactual", "Difference"
 _OWN_SOURCE, _CHOSEN, _PLACES = "ownSource", "chosen", "places"
 
@@ -46,9 +44,9 @@ class ResultNode:
         return self.node.GetNodeReference(_COLOURS)
 
     @property
-    def mask(self) -> Any:
-        """The segmentation of the expert's mask."""
-        return self.node.GetNodeReference(_MASK)
+    def outlines(self) -> Any:
+        """The segmentation of the expert's mask and of the predicted lesions."""
+        return self.node.GetNodeReference(_OUTLINES)
 
     @property
     def places(self) -> list[Point | None]:
@@ -80,9 +78,9 @@ class ResultNode:
         found = [*(self.image(place) for place in places), *(self.change(place) for place in places)]
         return [volume for volume in found if volume is not None]
 
-    def refer(self, source: Any, colours: Any, mask: Any, own_source: bool) -> None:
+    def refer(self, source: Any, colours: Any, outlines: Any, own_source: bool) -> None:
         """Connect the parts that all counterfactuals share; all of them are in the scene."""
-        for role, part in {_SOURCE: source, _COLOURS: colours, _MASK: mask}.items():
+        for role, part in {_SOURCE: source, _COLOURS: colours, _OUTLINES: outlines}.items():
             self.node.SetNodeReferenceID(role, part.GetID() if part is not None else None)
         if own_source:
             self.node.SetParameter(_OWN_SOURCE, "true")

@@ -9,9 +9,9 @@ import qt
 import slicer
 from XAILib.verdict import checks_html, verdict_html
 from XAIPanels.choosing import enable, offer_nodes
+from XAIPanels.colours import EXPLAINED, LESIONS
 from XAIPanels.map_colours import AGAINST, FOR
 
-from .colours import EXPLAINED, LESIONS
 from .lesion_table import LesionTable
 from .lesions import Lesion
 from .logic import SaliencyLogic

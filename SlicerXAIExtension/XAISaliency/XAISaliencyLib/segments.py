@@ -7,9 +7,9 @@ from typing import Any
 
 from XAILib.nrrd import Volume
 from XAIPanels import outlines
+from XAIPanels.colours import EXPLAINED, LESIONS
 from XAIPanels.outlines import Outline
 
-from .colours import EXPLAINED, LESIONS
 from .prepared import EXPLAINED_ID, LESIONS_ID
 
 STYLES = {LESIONS_ID: ("Predicted lesions", LESIONS), EXPLAINED_ID: ("Explained lesion", EXPLAINED)}

@@ -211,10 +211,10 @@ def test_no_change_has_no_share_and_no_place(logic: Any, volume: Any) -> None:
 def test_expert_mask_is_shown_with_its_result_alone(logic: Any, volume: Any) -> None:
     first, second = (logic.load(prepared(*RAS), volume) for _ in range(2))
     bare = logic.load(prepared(*RAS, masked=False), volume)
-    assert logic.result(bare).mask is None
+    assert logic.result(bare).outlines is None
     logic.show(first)
-    assert logic.result(first).mask.GetDisplayVisibility()
-    assert not logic.result(second).mask.GetDisplayVisibility()
+    assert logic.result(first).outlines.GetDisplayVisibility()
+    assert not logic.result(second).outlines.GetDisplayVisibility()
     assert next(name for _, _, name in logic.segments()).endswith("Expert’s mask")
 
 
@@ -251,7 +251,7 @@ def test_undo_brings_back_what_was_removed(logic: Any, volume: Any) -> None:
     assert np.abs(centroid(array_of(found.change(0)), affine_of(found.change(0))) - LANDMARK).max() < half_voxel(
         GRID[0]
     )
-    assert logic.result(nodes[0]).mask is not None
+    assert logic.result(nodes[0]).outlines is not None
     assert logic.undo() == []
 
 
@@ -288,7 +288,7 @@ def test_unusable_choices_of_a_scene(logic: Any, kept: str) -> None:
 def test_parts_deleted_by_hand(logic: Any, volume: Any) -> None:
     node = logic.load(prepared(*RAS), volume)
     found = logic.result(node)
-    for part in (found.image(0), found.change(0), found.mask, found.colours):
+    for part in (found.image(0), found.change(0), found.outlines, found.colours):
         slicer.mrmlScene.RemoveNode(part)
     logic.show(node)
     assert logic.place is not None
@@ -332,7 +332,7 @@ def test_unusable_results_are_refused_in_words(tmp_path: Path) -> None:
     from saliency_scenes import as_result
     from XAILib.errors import ServerError
 
-    with pytest.raises(LoadError, match="holds no counterfactual"):
+    with pytest.raises(LoadError, match=r"No counterfactual was found\. Ω turned"):
         prepare(as_result(_without("counterfactual")))
     with pytest.raises(ServerError, match="difference"):
         prepare(as_result(_without("difference")))
