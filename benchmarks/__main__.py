@@ -26,6 +26,8 @@ BENCHMARKS = {
     "informer_planted": "errors of a planted confusion: found by the maps of the classes, or by entropy",
     "shift_lidc": "shift attribution on CT nodules across scanner vendors and readers (needs --data)",
     "saliency_speed": "seconds and memory of every class's map, beside captum called once for each class",
+    "alignment_shortcut": "decisions from inside the mask against a shortcut, on images whose truth is known",
+    "alignment_sensitivity": "aligned training with other settings and other shortcuts",
     "lesion_quality": "which predicted lesions are false: an alarm over lesions beside mean probability and volume",
     "alignment_cost": "seconds and memory of the implicit gradient through counterfactuals, beside unrolling",
     "alignment_table1": "lesions with a symbol that coincides with the label: accuracy and maps of nine methods (--data)",
