@@ -12,18 +12,14 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from slicerxai.alignment.losses import Loss, class_loss, label_loss
-from slicerxai.alignment.smooth import smooth
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
+from slicerxai.explain.rounded import rounded
 from slicerxai.models.modular import private
 from slicerxai.models.protocols import Classifier, Prepared, Segmenter
 from slicerxai.models.sliding_window import Patch, importance_map, patch_grid
 from slicerxai.saliency.grids import mask_on, pad, padding, squeeze_flat, unpad
 
-SHARPNESS = 40.0
-"""Of the softplus that stands for each ReLU while a change is searched: the logits hardly differ (0.002 of a region
-classifier's), and the solver converges, where the kinks of a ReLU network stop it. The decision itself is always read
-from the network as it is."""
 ROOM = 0.75
 """Share of a patch that a lesion may fill along an axis and still be decided from one patch about its middle."""
 
@@ -55,8 +51,8 @@ class Decision:
         padding: voxels added around the prepared image, (before, after) for each of I, J, K.
         place: the part of the padded image on which the decision rests.
         flat: the network takes no third axis.
-        loss: of images (1, C, *place), low where the decision is the other one.
-        judge: of such images, what the model decides.
+        loss: of images (1, C, *place), low where the decision is the other one; of the network without kinks.
+        judge: of such images, what the model, as it is, decides.
     """
 
     subject: str
@@ -131,7 +127,7 @@ def _independent(model: Classifier, network: nn.Module, logits: Tensor, label: i
         turned = bool(found[label] >= limits[label]) != before
         return Reading(probabilities[label], turned, tuple(probabilities))
 
-    loss = label_loss(_Shifted(_searched(network), limits).eval(), wanted, which)
+    loss = label_loss(_Shifted(rounded(network), limits).eval(), wanted, which)
     return f"label {model.info.labels[label]}", "absent" if before else "present", loss, judge
 
 
@@ -146,12 +142,8 @@ def _exclusive(model: Classifier, network: nn.Module, logits: Tensor, label: int
         return Reading(float(probabilities[before]), turned, tuple(probabilities.tolist()))
 
     names = model.info.labels
-    loss = class_loss(_searched(network), torch.tensor([target], device=logits.device))
+    loss = class_loss(rounded(network), torch.tensor([target], device=logits.device))
     return f"label {names[before]}", names[int(target or 0)], loss, judge
-
-
-def _searched(network: nn.Module) -> nn.Module:
-    return private(smooth(network, beta=SHARPNESS)).eval()
 
 
 class _Shifted(nn.Module):
@@ -193,7 +185,7 @@ def lesion_decision(
     place = _about(region, model.patch_size)
     inside = region[place].to(model.device)
     blended = _Windows(inside.shape, model.patch_size, model.overlap, model.device)
-    searched = _searched(network)
+    searched = rounded(network)
     limit = log(model.threshold / (1 - model.threshold))
 
     def margins(images: Tensor, of: nn.Module) -> Tensor:

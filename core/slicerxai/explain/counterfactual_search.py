@@ -19,13 +19,13 @@ from slicerxai.explain.counterfactual_images import Writer, Written
 from slicerxai.explain.counterfactual_parameters import CounterfactualParameters
 from slicerxai.progress import Progress, part
 
-WEIGHTS: Final = (0.6, 0.4, 0.25, 0.16, 0.1, 0.06, 0.04, 0.02, 0.01)
+WEIGHTS: Final = (0.5, 0.25, 0.12, 0.05, 0.02, 0.008)
 """Tried in this order, each from where the last one ended, until the decision turns."""
 HALVINGS: Final = 2
 """How often the interval between a weight that turns it and one that does not is then halved (geometrically)."""
 SECOND_THOUGHTS: Final = 2
 """Smaller weights that are tried when the whole model, on the written image, still decides as before."""
-TOLERANCE: Final = 0.01
+TOLERANCE: Final = 0.02
 MOST_OF_CHANGE: Final = 0.9
 """A squared distance leaves no voxel unchanged: those that carry this share of the change are kept off the next one."""
 
