@@ -43,6 +43,11 @@ class Settings(BaseSettings):
         return self.home / "alarms"
 
     @property
+    def realism(self) -> Path:
+        """What models' images look like, by the digests of the models."""
+        return self.home / "realism"
+
+    @property
     def scores(self) -> Path:
         """Predictions and scores of cohorts' cases, by digests; may be deleted at any time."""
         return self.home / "scores"

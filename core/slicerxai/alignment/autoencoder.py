@@ -69,14 +69,16 @@ class Autoencoder(nn.Module):
     def decode(self, latent: Tensor) -> Tensor:
         """Images (B, C, *spatial) of latent maps."""
         images: Tensor = self.decoder(latent)
-        return images[(..., *(slice(0, edge) for edge in self.shape))] * self.deviation + self.mean
+        for axis, edge in enumerate(self.shape):
+            images = images.narrow(2 + axis, 0, edge)
+        return images * self.deviation + self.mean
 
     def forward(self, images: Tensor) -> Tensor:
         return self.decode(self.encode(images))
 
 
 class Unfold(nn.Module):
-    """(B, c · 2^dims, *spatial) to (B, c, *2 · spatial): each group of channels is a block of 2 places along each axis."""
+    """(B, c · 2^dims, *spatial) to (B, c, *2 · spatial): each group of channels is a block of 2 along each axis."""
 
     def __init__(self, dims: int) -> None:
         super().__init__()

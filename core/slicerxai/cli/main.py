@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "Train a segmenter or a classifier on a cohort.",
     "infer": "Segment or classify one scan.",
     "alarm": "Fit the alarm of a model: which predictions should be read again.",
+    "realism": "Learn what a model's images look like, to judge counterfactuals.",
     "explain": "Explain a prediction; one subcommand for each method.",
     "experiment": "Attribute drops between raters or between centres, whole.",
     "serve": "Start the MONAI Label server with the explain routes.",
