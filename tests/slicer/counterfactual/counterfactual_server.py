@@ -34,11 +34,19 @@ def running_counterfactual_server(root: Path, tiny_home: Path) -> Iterator[Serve
         write_volume(running.studies / f"{name}.nii.gz", image)
         if name == MASKED:
             mask = root / "mask.nii.gz"
-            write_volume(mask, Volume((image.array > 150).astype(np.uint8), image.affine))
+            write_volume(mask, bright(image))
     with running:
-        with mask.open("rb") as file:
-            answer = running.request(
-                "PUT", f"/datastore/label?image={MASKED}&tag=final", files={"label": (mask.name, file)}
-            )
-        assert answer.status_code == 200, answer.text
+        submit(running, MASKED, mask)
         yield running
+
+
+def submit(server: Server, image: str, mask: Path) -> None:
+    """A file as the expert's mask of an image."""
+    with mask.open("rb") as file:
+        answer = server.request("PUT", f"/datastore/label?image={image}&tag=final", files={"label": (mask.name, file)})
+    assert answer.status_code == 200, answer.text
+
+
+def bright(image: Volume) -> Volume:
+    """What an expert would call lesions."""
+    return Volume((np.asarray(image.array) > 150).astype(np.uint8), image.affine)
