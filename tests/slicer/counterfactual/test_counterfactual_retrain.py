@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from counterfactual_server import bright, submit
 
@@ -136,7 +138,11 @@ def test_it_goes_on_without_the_panel_and_is_found_again(user: Any, teaching: Se
 def test_server_killed_meanwhile(user: Any, teaching: Server) -> None:
     ready(user, teaching)
     endless(user, teaching, "lost")
+    children = psutil.Process(teaching.process.pid).children(recursive=True)
     teaching.kill()
+    for child in children:  # the training of a server that was killed goes on by itself
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
     user.waits_for("connection to the server was lost")
     teaching.start()
     ready(user, teaching)
