@@ -17,8 +17,11 @@ from slicerxai.progress import Progress, part, silent
 
 MEASURES = ("error", "largest local error", "largest error", "latent distance")
 """Mean squared error of the reconstruction; its largest mean over a box of `BOX` places along each axis; its largest
-value; squared Mahalanobis distance of the latent code from those of the training images."""
+value; squared Mahalanobis distance of the latent code from those of the training images. Errors are relative to what is
+usual at their place, so that a mark where images are empty counts."""
 BOX = 5
+FLOOR = 0.1
+"""Smallest error that is expected at a place, as a share of the mean over all places."""
 FEWEST = 8
 """Images that the autoencoder learns from, and as many held out, at least."""
 TOGETHER = 4
@@ -69,13 +72,15 @@ class Realism:
     Attributes:
         model_digest: of the model that the images were prepared for.
         autoencoder: in eval mode, frozen.
-        density: of the latent codes of the images that it learned from.
+        expected: (1, *spatial), mean squared error over the images that it learned from, smoothed.
+        density: of the latent codes of these images.
         reference: (M, 4), `MEASURES` of held-out images.
         parameters: it was fitted with.
     """
 
     model_digest: str
     autoencoder: Autoencoder
+    expected: Tensor
     density: Density
     reference: Tensor
     parameters: RealismParameters
@@ -111,7 +116,7 @@ class Realism:
         if tuple(images.shape[1:]) != expected:
             msg = f"images of shape {tuple(images.shape[1:])}; what was learned has {expected}"
             raise InputError(msg)
-        return measures(self.autoencoder, self.density, images)
+        return measures(self.autoencoder, self.expected, self.density, images)
 
 
 def fit_realism(
@@ -149,12 +154,11 @@ def fit_realism(
     learned, reference = images[~held.to(images.device)], images[held.to(images.device)]
     autoencoder = fit_autoencoder(learned, chosen, part(progress, 0.0, 0.95))
     progress(0.95, "measuring held-out images")
-    with torch.no_grad():
-        codes = torch.cat([autoencoder.encode(batch).flatten(1) for batch in learned.split(TOGETHER)])
+    codes, expected = _learned(autoencoder, learned)
     density = Density.fit(codes)
-    found = measures(autoencoder, density, reference)
+    found = measures(autoencoder, expected, density, reference)
     progress(1.0, "learned")
-    return Realism(model_digest, autoencoder, density, found, chosen)
+    return Realism(model_digest, autoencoder, expected, density, found, chosen)
 
 
 def _held_out(names: Sequence[str], share: float, seed: int) -> set[str]:
@@ -165,19 +169,36 @@ def _held_out(names: Sequence[str], share: float, seed: int) -> set[str]:
 
 
 @torch.no_grad()
-def measures(autoencoder: Autoencoder, density: Density, images: Tensor) -> Tensor:
+def _learned(autoencoder: Autoencoder, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Latent codes (N, D) of the images that were learned from, and the error (1, *spatial) expected at each place."""
+    codes, total = [], torch.zeros_like(images[:1, :1])
+    for batch in images.split(TOGETHER):
+        code = autoencoder.encode(batch)
+        codes.append(code.flatten(1))
+        total += _errors(autoencoder, code, batch).sum(0, keepdim=True)
+    pool = functional.avg_pool2d if images.ndim == 4 else functional.avg_pool3d
+    expected = pool(total / len(images), BOX, stride=1, padding=BOX // 2, count_include_pad=False)[0]
+    return torch.cat(codes), expected.clamp_min(FLOOR * float(expected.mean()))
+
+
+@torch.no_grad()
+def measures(autoencoder: Autoencoder, expected: Tensor, density: Density, images: Tensor) -> Tensor:
     """`MEASURES` of images (B, C, *spatial), (B, 4) on the CPU, positive."""
     found = []
-    for batch in images.to(autoencoder.mean.device).split(TOGETHER):
+    for batch in images.to(expected.device).split(TOGETHER):
         code = autoencoder.encode(batch)
-        error = ((autoencoder.decode(code) - batch) / autoencoder.deviation).square()
+        error = _errors(autoencoder, code, batch) / expected
         rows = (error.flatten(1).mean(1), _local(error), error.flatten(1).amax(1), density.distance(code.flatten(1)))
         found.append(torch.stack(rows, 1))
     return torch.cat(found).cpu().clamp_min(torch.finfo(torch.float32).tiny)
 
 
+def _errors(autoencoder: Autoencoder, code: Tensor, images: Tensor) -> Tensor:
+    """Squared error of the reconstruction, in units of the channels' variances, mean of the channels: (B, 1, …)."""
+    return ((autoencoder.decode(code) - images) / autoencoder.deviation).square().mean(1, keepdim=True)
+
+
 def _local(error: Tensor) -> Tensor:
-    """Largest mean over a box, (B,), of errors (B, C, *spatial)."""
+    """Largest mean over a box, (B,), of errors (B, 1, *spatial)."""
     pool = functional.avg_pool2d if error.ndim == 4 else functional.avg_pool3d
-    box = min(BOX, *error.shape[2:])
-    return pool(error.mean(1, keepdim=True), box, stride=1).flatten(1).amax(1)
+    return pool(error, [min(BOX, edge) for edge in error.shape[2:]], stride=1).flatten(1).amax(1)

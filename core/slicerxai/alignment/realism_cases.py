@@ -74,7 +74,8 @@ def realism_for(
 def _patches(
     model: Segmenter, prepared: Prepared, lesions: Volume | None, count: int, generator: torch.Generator
 ) -> list[Tensor]:
-    reference, shape = prepared.reference, tuple(prepared.tensor.shape[1:])
+    _, i, j, k = prepared.tensor.shape
+    reference, shape = prepared.reference, (i, j, k)
     inside = reference.with_array(foreground(reference.array, model.info.channels[0]))
     places = [np.argwhere(mask_on(prepared.affine, shape, inside))]
     if lesions is not None and np.asarray(lesions.array).any():

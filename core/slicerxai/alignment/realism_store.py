@@ -148,7 +148,7 @@ def _tensors(realism: Realism) -> dict[str, torch.Tensor]:
     density = realism.density
     found = {f"autoencoder.{name}": tensor.cpu() for name, tensor in realism.autoencoder.state_dict().items()}
     found |= {"mean": density.mean.cpu(), "axes": density.axes.cpu(), "variances": density.variances.cpu()}
-    return found | {"reference": realism.reference}
+    return found | {"expected": realism.expected.cpu(), "reference": realism.reference}
 
 
 def _read(path: Path, content: dict[str, Any], device: torch.device | None) -> Realism:
@@ -174,4 +174,4 @@ def _read(path: Path, content: dict[str, Any], device: torch.device | None) -> R
         reference = tensors["reference"].cpu()
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise _damaged(path) from error
-    return Realism(content["model_digest"], network, density, reference, parameters)
+    return Realism(content["model_digest"], network, tensors["expected"], density, reference, parameters)

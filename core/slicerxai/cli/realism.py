@@ -33,7 +33,6 @@ def _realism(model: str, cohort: Path, rater: str, as_json: bool, **values: Any)
         learned = realism_for(loaded, cases, parameters, rater=rater, progress=progress)
     identifier = RealismStore(settings().realism).save(model, learned)
     held_out = len(learned.reference)
-    error = float(learned.reference[:, 0].median())
     if as_json:
         summary = {
             "id": identifier,
@@ -42,13 +41,11 @@ def _realism(model: str, cohort: Path, rater: str, as_json: bool, **values: Any)
             "parameters": parameters.model_dump(mode="json"),
             "cases": [case.id for case in cases],
             "held_out_images": held_out,
-            "held_out_error": error,
         }
         click.echo(json.dumps(summary))
         return
     click.echo(f"{identifier}: what the images of model {model!r} look like, from {len(cases)} cases")
     click.echo(f"  held-out images, against which others are judged: {held_out}")
-    click.echo(f"  share of their variance that the autoencoder leaves out (median): {error:.3f}")
 
 
 command = click.Command(
