@@ -17,6 +17,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VIEW, WIDTH = 420, 430
+BAR = 22
+"""Height of the bar over a view, as Slicer has one."""
+CLOSER = 0.65
 PAPER = 239
 """Grey of what neither the panel nor the views cover."""
 
@@ -112,6 +115,43 @@ def picture(user: Any, path: Path, views: Any = None) -> None:
     sheet[: panel.shape[0], : panel.shape[1]] = panel
     sheet[: views.shape[0], panel.shape[1] :] = views
     Image.fromarray(sheet).save(path)
+
+
+def with_bars(application: Any) -> Any:
+    """The views of a described layout, each under a bar with its label as in Slicer."""
+    import numpy as np
+
+    manager = application.layoutManager()
+    return np.vstack([np.hstack([under_a_bar(manager.sliceWidget(name)) for name in row]) for row in manager.grid()])
+
+
+def under_a_bar(widget: Any) -> Any:
+    """One slice view."""
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    pixels = widget.sliceView().pixels()
+    node = widget.mrmlSliceNode()
+    colour = tuple(round(255 * part) for part in node.GetLayoutColor())
+    bar = Image.new("RGB", (pixels.shape[1], BAR), colour)
+    ImageDraw.Draw(bar).text((8, 3), node.GetLayoutLabel(), fill=(0, 0, 0), font=ImageFont.load_default(14))
+    return np.vstack([np.asarray(bar), pixels])
+
+
+def reset() -> None:
+    """Fit the views to the image."""
+    import slicer
+
+    slicer.util.resetSliceViews()
+
+
+def zoom() -> None:
+    """Closer, as with the right mouse button."""
+    import slicer
+
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        width, height, depth = view.GetFieldOfView()
+        view.SetFieldOfView(width * CLOSER, height * CLOSER, depth)
 
 
 if __name__ == "__main__":

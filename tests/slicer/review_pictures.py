@@ -15,9 +15,6 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-BAR = 22
-"""Height of the bar over a view, as Slicer has one."""
-CLOSER = 0.65
 
 
 def main() -> None:
@@ -60,7 +57,7 @@ def draw(chosen: Any) -> None:
 
 def read(user: Any, url: str, chosen: Any) -> None:
     """From the worklist to a correction."""
-    from tests.slicer.pictures import enlarge, picture
+    from tests.slicer.pictures import enlarge, picture, reset, with_bars, zoom
 
     user.connects(url, chosen.model)
     if user.ui.scoreButton.enabled:
@@ -102,43 +99,6 @@ def read(user: Any, url: str, chosen: Any) -> None:
     user.open_section("graphSection")
     user.open_section("checksSection")
     picture(user, chosen.out / "7-graph.png")
-
-
-def with_bars(application: Any) -> Any:
-    """The views of a described layout, each under a bar with its label as in Slicer."""
-    import numpy as np
-
-    manager = application.layoutManager()
-    return np.vstack([np.hstack([under_a_bar(manager.sliceWidget(name)) for name in row]) for row in manager.grid()])
-
-
-def under_a_bar(widget: Any) -> Any:
-    """One slice view."""
-    import numpy as np
-    from PIL import Image, ImageDraw, ImageFont
-
-    pixels = widget.sliceView().pixels()
-    node = widget.mrmlSliceNode()
-    colour = tuple(round(255 * part) for part in node.GetLayoutColor())
-    bar = Image.new("RGB", (pixels.shape[1], BAR), colour)
-    ImageDraw.Draw(bar).text((8, 3), node.GetLayoutLabel(), fill=(0, 0, 0), font=ImageFont.load_default(14))
-    return np.vstack([np.asarray(bar), pixels])
-
-
-def reset() -> None:
-    """Fit the views to the image."""
-    import slicer
-
-    slicer.util.resetSliceViews()
-
-
-def zoom() -> None:
-    """Closer, as with the right mouse button."""
-    import slicer
-
-    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-        width, height, depth = view.GetFieldOfView()
-        view.SetFieldOfView(width * CLOSER, height * CLOSER, depth)
 
 
 if __name__ == "__main__":
