@@ -33,7 +33,7 @@ from slicerxai.saliency.fine_cam import hires_cam
 
 BATCH: Final = 64
 STRATA: Final = 5
-SEARCH: Final = SolverParameters(distance="l1", alpha=0.1, steps=40, tolerance=1e-2, low=0, high=1)
+SEARCH: Final = SolverParameters(distance="l1", alpha=0.1, steps=25, tolerance=1e-2, low=0, high=1)
 
 
 class Predicted(nn.Module):

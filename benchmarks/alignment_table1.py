@@ -62,7 +62,7 @@ SETTINGS: Final = Settings(
         augmentation=0.5,
         keep="last",
     ),
-    width=16,
+    width=8,
     rrr=RrrWeights(10.0),
     icnn=IcnnWeights(),
     bagnet_field=17,
