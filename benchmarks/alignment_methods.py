@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import torch
@@ -59,6 +59,10 @@ class Settings:
     augmentation: AugmentationChoice
     aligned: AlignmentParameters
     hierarchy: HierarchyParameters
+
+    def lasting(self, epochs: int) -> Settings:
+        """The same settings with so many epochs."""
+        return replace(self, training=self.training.model_copy(update={"epochs": epochs}))
 
     def of(self, method: str) -> dict[str, Any]:
         """The part that decides a method's result, JSON-able."""

@@ -51,12 +51,13 @@ from slicerxai.errors import InputError
 from slicerxai.models.classifier_parameters import ClassifierTrainingParameters
 
 SEEDS, QUICK_SEEDS = range(3), range(1)
+EPOCHS: Final = {"lidc": 20, "busi": 50}
+"""About 250 steps each."""
 QUICK_EPOCHS: Final = 4
 SETTINGS: Final = Settings(
     training=ClassifierTrainingParameters(
         spatial_dims=2,
         shape=(SIZE, SIZE),
-        epochs=20,
         batch=32,
         learning_rate=5e-3,
         augmentation=0.5,
@@ -108,7 +109,8 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
     symbol, methods = _symbol(), _methods()
     runtime.configure()
     lesions = read(data)
-    table = _Table(lesions, symbol, _settings(quick), out / "alignment_table1")
+    epochs = QUICK_EPOCHS if quick else EPOCHS[lesions.form]
+    table = _Table(lesions, symbol, SETTINGS.lasting(epochs), out / "alignment_table1")
     seeds = QUICK_SEEDS if quick else SEEDS
     found = {method: [table.figures(method, seed) for seed in seeds] for method in methods}
     figures = {
@@ -146,13 +148,6 @@ class _Table:
         temporary.replace(target)
         print(f"{method} {seed}: accuracy {figures['accuracy']:.3f}, CAM {figures['cam_precision']:.3f}", flush=True)
         return figures
-
-
-def _settings(quick: bool) -> Settings:
-    if not quick:
-        return SETTINGS
-    training = SETTINGS.training.model_copy(update={"epochs": QUICK_EPOCHS})
-    return Settings(**(vars(SETTINGS) | {"training": training}))
 
 
 def _symbol() -> Symbol:
