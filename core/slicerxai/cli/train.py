@@ -28,7 +28,12 @@ KINDS = {
         "A classifier of whole images, by default of the McDonald regions that hold lesions.",
         "slicerxai.models.classifier_parameters:ClassifierTrainingParameters",
     ),
+    "aligned": (
+        "A classifier that decides from inside the lesions; goes on from a stored one with --base.",
+        "slicerxai.alignment.aligned_training_parameters:AlignedTrainingParameters",
+    ),
 }
+CLASSIFIERS = ("classifier", "aligned")
 
 
 class TrainGroup(click.Group):
@@ -49,10 +54,8 @@ class TrainGroup(click.Group):
         ) -> None:
             _train(cmd_name, parameters, cohort, name=name, rater=rater, resume=resume, as_json=as_json, values=values)
 
-        masks = [
-            click.Option(["--rater"], default="consensus", show_default=True, help="Whose masks to learn."),
-            click.Option(["--resume"], is_flag=True, help="Go on with an interrupted training of this name."),
-        ]
+        rater = click.Option(["--rater"], default="consensus", show_default=True, help="Whose masks to learn.")
+        resume = click.Option(["--resume"], is_flag=True, help="Go on with an interrupted training of this name.")
         return click.Command(
             cmd_name,
             callback=train,
@@ -60,7 +63,7 @@ class TrainGroup(click.Group):
             params=[
                 click.Argument(["cohort"], type=click.Path(path_type=Path)),
                 click.Option(["--name"], default=cmd_name, show_default=True, help="Name of the trained model."),
-                *(masks if cmd_name != "classifier" else []),
+                *([] if cmd_name == "classifier" else [rater] if cmd_name == "aligned" else [rater, resume]),
                 click.Option(["--json", "as_json"], is_flag=True, help="Print a JSON summary."),
                 *options(parameters),
             ],
@@ -98,21 +101,26 @@ def _train(
 
     store = ModelStore(settings().models)
     with progress_bar(f"train {kind}") as progress:
-        info = train(
-            kind,
-            cases,
-            rater=rater,
-            parameters=parameters,
-            store=store,
-            name=name,
-            device=runtime.device(),
-            progress=progress,
-            resume=resume,
-        )
+        if kind == "aligned" and rater is not None:
+            from slicerxai.alignment.aligned_training import train_aligned_model
+
+            info = train_aligned_model(cases, rater, parameters, store, name, runtime.device(), progress)
+        else:
+            info = train(
+                kind,
+                cases,
+                rater=rater,
+                parameters=parameters,
+                store=store,
+                name=name,
+                device=runtime.device(),
+                progress=progress,
+                resume=resume,
+            )
     folder = settings().models / name
     summary: dict[str, Any] = {"name": info.name, "kind": info.kind, "digest": info.digest, "folder": str(folder)}
     lines = [f"model {name!r} written to {folder}"]
-    if kind == "classifier":
+    if kind in CLASSIFIERS:
         auc: Any = info.provenance["validation_auc"]
         alarm = _alarm(store, name, cases)
         summary |= {"validation_auc": auc, "alarm": alarm.id, "alarm_message": alarm.message}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from slicerxai import __version__
 from slicerxai.data.case import Case
@@ -22,6 +22,7 @@ from slicerxai.models.classifier_fitting import FitResult, LabelledImages, check
 from slicerxai.models.classifier_network import build_network
 from slicerxai.models.classifier_parameters import ClassifierTrainingParameters
 from slicerxai.models.classifier_targets import case_labels
+from slicerxai.models.protocols import Prepared
 from slicerxai.models.training_case import case_digests, subject
 from slicerxai.progress import Progress, part, silent
 
@@ -74,19 +75,37 @@ def train_classifier(
     digests = case_digests(cases, parameters.channels)
     labels = case_labels(cases, parameters.parsed_targets)
     aside = held_out_evenly(cases, labels, parameters)
-    images = _load(cases, parameters, part(progress, 0, 0.15))
+    reading = part(progress, 0, 0.15)
+    images = [network_input(prepared, parameters) for prepared in prepared_cases(cases, parameters, reading)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(parameters.seed)
         network = build_network(parameters, len(parameters.channels), len(parameters.labels))
     training = CasesInMemory([images[n] for n in np.flatnonzero(~aside)], labels[~aside])
     validation = CasesInMemory([images[n] for n in np.flatnonzero(aside)], labels[aside])
     found = fit_network(network, training, validation, parameters, device, part(progress, 0.15, 1))
-    torch.save({key: value.cpu().contiguous() for key, value in network.state_dict().items()}, folder / WEIGHTS)
     provenance = {
         "parameters": parameters.model_dump(mode="json"),
         "cases": digests,
+        **split_of(cases, aside),
+        **fit_provenance(found, parameters, device, started),
+    }
+    write_classifier(folder, name, network, parameters, found.thresholds, provenance)
+    progress(1.0, f"trained {parameters.epochs} epochs, validation AUC {found.auc.mean():.3f}")
+
+
+def split_of(cases: Sequence[Case], aside: NDArray[np.bool_]) -> dict[str, list[str]]:
+    """Which cases were trained on and which were left aside (N,), as provenance names them."""
+    return {
         "training_cases": [case.id for case, out in zip(cases, aside, strict=True) if not out],
         "validation_cases": [case.id for case, out in zip(cases, aside, strict=True) if out],
+    }
+
+
+def fit_provenance(
+    found: FitResult, parameters: ClassifierTrainingParameters, device: torch.device, started: datetime
+) -> dict[str, object]:
+    """What provenance says of a fit that has just ended."""
+    return {
         "validation_auc": {
             label: round(float(auc), 4) for label, auc in zip(parameters.labels, found.auc, strict=True)
         },
@@ -99,31 +118,43 @@ def train_classifier(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "training_seconds": round(found.seconds, 1),
     }
+
+
+def write_classifier(
+    folder: Path,
+    name: str,
+    network: nn.Module,
+    parameters: ClassifierTrainingParameters,
+    thresholds: Sequence[float],
+    provenance: Mapping[str, object],
+) -> None:
+    """Fill a model folder that `ImageClassifier.load` reads; `model.json` comes last."""
+    torch.save({key: value.cpu().contiguous() for key, value in network.state_dict().items()}, folder / WEIGHTS)
     description = {
         "name": name,
         "kind": "classifier",
         "channels": list(parameters.channels),
         "labels": list(parameters.labels),
-        "thresholds": list(found.thresholds),
+        "thresholds": list(thresholds),
         "config": parameters.config.model_dump(mode="json"),
-        "provenance": provenance,
+        "provenance": dict(provenance),
     }
     replaced_text(folder / "model.json", json.dumps(description, indent=2) + "\n")
-    progress(1.0, f"trained {parameters.epochs} epochs, validation AUC {found.auc.mean():.3f}")
 
 
-def _load(cases: Sequence[Case], parameters: ClassifierTrainingParameters, progress: Progress) -> list[Tensor]:
-    """What the network takes of every case, (C, *spatial)."""
-    loaded = []
+def prepared_cases(
+    cases: Sequence[Case], parameters: ClassifierTrainingParameters, progress: Progress
+) -> Iterator[Prepared]:
+    """One case after the other on the grid of the network. Raises `InputError` naming a case that cannot be read."""
     for index, case in enumerate(cases):
         progress(index / len(cases), f"reading {case.id}")
         try:
             images = {channel: case.image(channel) for channel in parameters.channels}
-            loaded.append(network_input(prepare(images, parameters.channels, parameters), parameters))
+            prepared = prepare(images, parameters.channels, parameters)
         except InputError as error:
             msg = f"case {case.id!r} cannot be trained on: {error}"
             raise InputError(msg) from error
-    return loaded
+        yield prepared
 
 
 def held_out_evenly(

@@ -20,6 +20,7 @@ from slicerxai.errors import InputError, NotFoundError
 from slicerxai.models.store import ModelStore, digest
 from slicerxai.models.training import SEGMENTERS
 from slicerxai.monitoring.alarm_store import AlarmStore
+from slicerxai.server.monailabel.aligned_training import TrainOnLesions
 from slicerxai.server.monailabel.batch import BatchInfer
 from slicerxai.server.monailabel.datastore import harden
 from slicerxai.server.monailabel.image_files import channel_paths
@@ -68,7 +69,10 @@ class SlicerXAIApp(MONAILabelApp):
 
     def init_trainers(self) -> dict[str, TrainTask]:
         tasks: dict[str, TrainTask] = {kind: TrainOnLabels(kind, self.store) for kind in SEGMENTERS}
-        return tasks | {"classifier": TrainOnReviews(self.store, self.worklists)}
+        return tasks | {
+            "classifier": TrainOnReviews(self.store, self.worklists),
+            "aligned": TrainOnLesions(self.store, self.worklists),
+        }
 
     def init_strategies(self) -> dict[str, Strategy]:
         return {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.train import TrainTask
@@ -23,6 +23,11 @@ from slicerxai.parameters import validate_parameters
 from slicerxai.progress import Progress
 from slicerxai.server.monailabel.image_files import channel_paths
 from slicerxai.settings import settings
+
+if TYPE_CHECKING:
+    import torch
+
+    from slicerxai.models.protocols import ModelInfo
 
 logger = logging.getLogger(__name__)
 
@@ -45,14 +50,23 @@ class TrainOnLabels(TrainTask):
         self.kind = kind
         self.store = store
 
+    @property
+    def parameter_model(self) -> type[BaseModel]:
+        """What the request's parameters are."""
+        return PARAMETERS[self.kind]
+
     def cases(self, datastore: Datastore, parameters: Any) -> tuple[list[Case], Any]:
         """What to learn from, and the parameters to learn it with. Raises `ConflictError` when there is nothing."""
         return labelled_cases(datastore, parameters.channels), parameters
 
+    def prepared(self, cases: list[Case], parameters: Any) -> tuple[list[Case], Any]:
+        """Cases and parameters after work that takes time and is done in the training's own process."""
+        return cases, parameters
+
     def config(self) -> dict[str, Any]:
         """Defaults in forms that MONAI Label's clients can edit: choices as lists, tuples as text with commas."""
         defaults: dict[str, Any] = {"name": self.kind, "resume": False}
-        for name, field in PARAMETERS[self.kind].model_fields.items():
+        for name, field in self.parameter_model.model_fields.items():
             default = field.default
             if get_origin(field.annotation) is Literal:
                 choices = [c for c in field.annotation.__args__ if c != default]  # type: ignore[union-attr]
@@ -75,7 +89,7 @@ class TrainOnLabels(TrainTask):
         if not isinstance(resume, bool):
             msg = f"bad resume {resume!r}; true and false are accepted"
             raise InputError(msg)
-        model = PARAMETERS[self.kind]
+        model = self.parameter_model
         values = {
             key: _plain(model, key, value) for key, value in request.items() if key not in OWN_KEYS + IGNORED_KEYS
         }
@@ -89,20 +103,11 @@ class TrainOnLabels(TrainTask):
         cases, parameters = self.cases(datastore, parameters)
         runtime.configure()
         logger.info("training %r (%s) on %d labelled images", name, self.kind, len(cases))
-        info = train(
-            self.kind,
-            cases,
-            rater=self.rater,
-            parameters=parameters,
-            store=self.store,
-            name=name,
-            device=runtime.device(),
-            progress=_logged(),
-            resume=resume,
-        )
+        cases, parameters = self.prepared(cases, parameters)
+        info = self.train(name, cases, parameters, runtime.device(), resume=resume)
         logger.info("model %r is ready", name)
         model = self.store.load(name, runtime.device())
-        alarm = fit_after_training(model, cases, AlarmStore(settings().alarms), rater=RATER, progress=_logged())
+        alarm = fit_after_training(model, cases, AlarmStore(settings().alarms), rater=RATER, progress=logged())
         logger.info(alarm.message)
         return {
             "name": info.name,
@@ -112,6 +117,22 @@ class TrainOnLabels(TrainTask):
             "images": [case.id for case in cases],
             "alarm": {"id": alarm.id, "message": alarm.message},
         }
+
+    def train(
+        self, name: str, cases: Sequence[Case], parameters: Any, device: torch.device, *, resume: bool
+    ) -> ModelInfo:
+        """Put the trained model into the store."""
+        return train(
+            self.kind,
+            cases,
+            rater=self.rater,
+            parameters=parameters,
+            store=self.store,
+            name=name,
+            device=device,
+            progress=logged(),
+            resume=resume,
+        )
 
 
 def labelled_cases(datastore: Datastore, channels: tuple[str, ...]) -> list[Case]:
@@ -139,7 +160,7 @@ def _plain(model: type[BaseModel], key: str, value: Any) -> Any:
     return value
 
 
-def _logged(seconds: float = 2.0) -> Progress:
+def logged(seconds: float = 2.0) -> Progress:
     """Progress as log lines, one every so many seconds and at the end."""
     last = -seconds
 
