@@ -9,6 +9,10 @@ import qt
 
 from .columns import set_columns
 
+MOST_ROWS = 5
+FRAME = 6
+"""Pixels of the borders."""
+
 
 class RowTable:
     """Says which row was chosen.
@@ -55,6 +59,13 @@ class RowTable:
             self.table.setCurrentItem(None)
         self.table.blockSignals(False)
         self.table.visible = bool(texts)
+        self._fit(len(texts))
+
+    def _fit(self, rows: int) -> None:
+        """As high as its rows, up to `MOST_ROWS`: an empty table half fills a panel."""
+        shown = min(max(rows, 1), MOST_ROWS)
+        height = shown * self.table.verticalHeader().defaultSectionSize + FRAME
+        self.table.setFixedHeight(self.table.horizontalHeader().height + height)
 
     def _changed(self, row: int, _column: int, before: int, _column_before: int) -> None:
         if row != before:

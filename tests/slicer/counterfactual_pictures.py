@@ -70,11 +70,11 @@ def ask(user: Any, url: str, chosen: Any) -> list[list[str]]:
     user.click(user.ui.runButton)
     user.waits(lambda: user.ui.progressBar.value > 300, HOURS)
     user.waits(lambda: user.panel.logic.results() or "Not found" in user.sees(), HOURS)
+    for section in (user.ui.imageSection, user.ui.questionSection):
+        section.collapsed = True
     views(user, chosen.out / "1-before.png")
     if chosen.without_training:
         return user.rows(user.ui.compareTable)
-    for section in (user.ui.imageSection, user.ui.questionSection):
-        section.collapsed = True
     user.open_section("retrainSection")
     if chosen.epochs:
         user.ui.epochsSpin.value = chosen.epochs
@@ -90,12 +90,14 @@ def ask(user: Any, url: str, chosen: Any) -> list[list[str]]:
 
 def views(user: Any, path: Path) -> None:
     """The panel, and the three views as Slicer shows them, at the largest change."""
-    from tests.slicer.pictures import enlarge, picture, reset, with_bars, zoom
+    import slicer
+    from XAIPanels.views import pass_through
+
+    from tests.slicer.pictures import enlarge, picture, reset, with_bars
 
     enlarge(user.app)
     reset()
-    user.panel.view.jump()
-    zoom()
+    pass_through(slicer.mrmlScene, user.panel.logic.place)
     user.app.processEvents()
     picture(user, path, with_bars(user.app))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from XAIPanels.words import BAD, GOOD, coloured
+from XAIPanels.words import BAD, GOOD, coloured, sentence
 
 METHOD = "counterfactual"
 """The server's method that this panel asks for."""
@@ -65,7 +65,7 @@ def headline(document: Mapping[str, Any]) -> str:
     told = inside(metrics.get("share_inside_mask"), "the expert’s mask")
     lines += [told] if told else []
     for flag in document.get("flags", ()):
-        lines.append(f"{coloured('Flag', BAD)}: {escape(str(flag['message']))}")
+        lines.append(f"{coloured(sentence(str(flag['subject'])), BAD)}: {escape(str(flag['message']))}")
     return "<br>".join(lines)
 
 
