@@ -15,8 +15,8 @@ from 0 on. No image of a test patient was looked at before.
   (of 0.001, 0.1, 10; with 10 its loss ran away); multi-task's and the kind of augmentation as published. Aligned: the
   loss under changes outside of the mask has weight 1 and cost 0.05 (of 0.05 and, in ℓ1 of another form, 0.3 of the
   gradient); beside it on each second step the share of the counterfactual's change outside of the mask (weight 1, ℓ2, α
-  1; without it CAM precision was 0.69, with it 0.84, at the same accuracy). Hierarchical: the same two, and the share of
-  the change of attributes.
+  1; without it CAM precision was 0.69, with it 0.84, at the same accuracy). Hierarchical: the same two, and the share
+  of the change of attributes.
 - Measures: `alignment_measures`; `cam_precision` is that of HiResCAM on the image's own grid at half of the maximum, of
   the predicted class. `cam_precision_oracle` is measured too and not set to 1: its network is given images times masks,
   and what falls short of 1 is the map's.
