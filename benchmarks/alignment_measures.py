@@ -73,12 +73,21 @@ def measured(network: nn.Module, part: Part, device: torch.device, *, masked: bo
         "size_controlled_auc": by_size.stratified_auc,
         "matched_auc": by_size.matched_auc,
     }
-    return figures | _maps(network, images, masks, torch.from_numpy(logits > 0), device, full=full)
+    reached = masks if masked else torch.ones_like(masks)
+    return figures | _maps(network, images, masks, reached, torch.from_numpy(logits > 0), device, full=full)
 
 
 def _maps(
-    network: nn.Module, images: Tensor, masks: Tensor, says: Tensor, device: torch.device, *, full: bool
+    network: nn.Module,
+    images: Tensor,
+    masks: Tensor,
+    reached: Tensor,
+    says: Tensor,
+    device: torch.device,
+    *,
+    full: bool,
 ) -> dict[str, float]:
+    """Of the maps; `reached` (N, 1, H, W): where the image reaches the network at all."""
     both = Predicted(private(network)).to(device).eval()
     fine, less_fine = _layers(both, images[:1].to(device))
     found: dict[str, list[Tensor]] = {}
@@ -99,7 +108,7 @@ def _maps(
         if full:
             wanted = 1 - chosen[:, None].float().to(device)
             loss = label_loss(network, wanted, torch.ones_like(wanted, dtype=torch.bool))
-            change = counterfactual(loss, image, SEARCH)
+            change = counterfactual(loss, image, SEARCH, allowed=reached[rows].to(device))
             after = network(change.images).detach() > 0
             found.setdefault("counterfactual_turned", []).append((after == (wanted > 0.5)).float().cpu()[:, 0])
             inside = counterfactual_precision(change.change.cpu()[:, 0], mask[:, 0])
