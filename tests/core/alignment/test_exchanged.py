@@ -72,7 +72,7 @@ def test_brain_leaves_out_what_stands_beside_or_hangs_on_by_little():
     found = brain_on(prepared(with_mark))
     assert not found[25:].any()  # a stump may stay
     assert found[10:20, 10:20, 10:20].all()
-    assert (found <= (head != 0)).all()
+    assert (found <= (with_mark != 0)).all()
 
 
 def test_decision_masks():
