@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+import torch
 
+from slicerxai.alignment.plausibility import Realism
+from slicerxai.alignment.realism_store import RealismStore
 from slicerxai.data.lesions import find_lesions, label_lesions
 from slicerxai.data.resample import resample_like
 from slicerxai.data.volume import Volume
@@ -17,11 +20,12 @@ from slicerxai.explain.counterfactual_checks import checks, nothing_predicted
 from slicerxai.explain.counterfactual_decisions import Decision, Reading, label_decision, lesion_decision
 from slicerxai.explain.counterfactual_figures import figures
 from slicerxai.explain.counterfactual_images import Writer, Written, foreground_on
-from slicerxai.explain.counterfactual_parameters import CounterfactualParameters
+from slicerxai.explain.counterfactual_parameters import NO_REALISM, CounterfactualParameters
 from slicerxai.explain.counterfactual_search import Confirm, Search
 from slicerxai.explain.counterfactual_tables import Case, empty_table, flags, metrics, overlays, tables
 from slicerxai.models.protocols import Classifier, Prepared, Segmenter
 from slicerxai.progress import Progress, part
+from slicerxai.settings import settings
 
 
 class CounterfactualExplainer(Explainer[Inputs, CounterfactualParameters]):
@@ -134,9 +138,12 @@ class CounterfactualExplainer(Explainer[Inputs, CounterfactualParameters]):
         channels = model.info.channels
         allowed = foreground_on(prepared, inputs.images, channels)
         writer = Writer(model.prepare, inputs.images, channels, prepared)
-        search = Search(decision, writer, allowed, parameters, model.device, confirm)
+        realism = _realism(parameters, model, decision, prepared)
+        drawn = None if realism is None or parameters.space == "image" else realism.autoencoder
+        search = Search(decision, writer, allowed, parameters, model.device, confirm, drawn)
         solutions = search.gallery(part(progress, 0.0, 0.95))
         progress(0.95, "drawing")
+        judged = [_plausibility(realism, decision, solution.written, model.device) for solution in solutions]
         case = Case(
             subject=decision.subject,
             wanted=decision.wanted,
@@ -149,7 +156,8 @@ class CounterfactualExplainer(Explainer[Inputs, CounterfactualParameters]):
             before=before,
             solutions=solutions,
             mask=mask,
-            plausibility=[None] * len(solutions),
+            plausibility=judged,
+            learned=parameters.realism != NO_REALISM,
         )
         return Explanation(
             method=self.name,
@@ -180,6 +188,31 @@ def _nothing(
         tables={"counterfactuals": empty_table()},
         checks=[nothing_predicted(label, highest)],
     )
+
+
+def _realism(
+    parameters: CounterfactualParameters, model: Segmenter | Classifier, decision: Decision, prepared: Prepared
+) -> Realism | None:
+    """What was learned of such images as the decision rests on; None without, or where it is of another shape.
+
+    Raises `InputError` for the latter where the change is to be drawn by it.
+    """
+    if parameters.realism is None or parameters.realism == NO_REALISM:
+        return None
+    stored = RealismStore(settings().realism).load(parameters.realism, model.info.digest, model.device)
+    shape, known = tuple(decision.part(prepared.tensor).shape[2:]), tuple(stored.realism.autoencoder.shape)
+    if shape == known:
+        return stored.realism
+    if parameters.space == "latent":
+        msg = f"{decision.subject} is decided from {shape} voxels, and what was learned has {known}; use space image"
+        raise InputError(msg)
+    return None
+
+
+def _plausibility(realism: Realism | None, decision: Decision, written: Written, device: torch.device) -> float | None:
+    if realism is None or not written.same_grid:
+        return None
+    return float(realism.plausibility(decision.part(written.prepared.tensor).to(device))[0])
 
 
 def _expert_mask(mask: Volume, image: Volume) -> Volume:

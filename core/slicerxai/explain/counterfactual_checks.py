@@ -119,9 +119,11 @@ def _plausible(case: Case) -> Check:
     value = case.plausibility[0]
     name = "plausibility"
     if value is None:
-        reason = (
-            "Whether the changed image still looks like a patient was not judged: nothing was learned of this model's "
-            "images; do so with slicerxai realism MODEL COHORT."
+        unknown = "Whether the changed image still looks like a patient was not judged: "
+        reason = unknown + (
+            "what was learned of this model's images does not fit the part of the image that decides."
+            if case.learned
+            else "nothing was learned of this model's images; do so with slicerxai realism MODEL COHORT."
         )
         return Check(name=name, value=None, limit=IMPLAUSIBLE, verdict="caution", reason=reason)
     share = f"{100 * value:.0f} % of the held-out images are at least as unusual"

@@ -6,10 +6,12 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
+from slicerxai.errors import ConflictError
 from slicerxai.explain.contract import ExplainParameters
 from slicerxai.explain.saliency_parameters import Coordinate
 
 MOST: Final = 5
+NO_REALISM: Final = "none"
 
 
 class CounterfactualParameters(ExplainParameters):
@@ -53,11 +55,27 @@ class CounterfactualParameters(ExplainParameters):
     steps: int = Field(default=60, ge=1, le=2000, description="Most steps of the solver at one weight.")
     realism: str | None = Field(
         default=None,
-        pattern=r"^([0-9a-f]{12}|none)$",
+        pattern=rf"^([0-9a-f]{{12}}|{NO_REALISM})$",
         description="Id of what slicerxai realism learned of the model's images; by default the newest one. none: the "
         "plausibility is not judged.",
     )
 
     def resolved(self, model_digest: str) -> Self:
-        """With the id of what the plausibility is judged by, or "none" where nothing was learned for the model."""
-        return self if self.realism is not None else self.model_copy(update={"realism": "none"})
+        """With the id of what the plausibility is judged by, or "none" where nothing was learned for the model.
+
+        Raises:
+            NotFoundError, ConflictError: no such id, that of another model, or none for a change in latent space.
+            InputError: it is damaged.
+        """
+        from slicerxai.alignment.realism_store import RealismStore
+        from slicerxai.settings import settings
+
+        store = RealismStore(settings().realism)
+        if self.realism not in (None, NO_REALISM):
+            store.load(self.realism or "", model_digest)
+            return self
+        chosen = self.realism or store.newest_id(model_digest) or NO_REALISM
+        if chosen == NO_REALISM and self.space == "latent":
+            msg = "changes in latent space need what slicerxai realism MODEL COHORT learns of the model's images; "
+            raise ConflictError(msg + ("leave realism out" if self.realism else "nothing was learned of this model's"))
+        return self.model_copy(update={"realism": chosen})

@@ -12,8 +12,10 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from slicerxai.alignment.autoencoder import Autoencoder
 from slicerxai.alignment.counterfactual import counterfactual
 from slicerxai.alignment.counterfactual_parameters import SolverParameters
+from slicerxai.alignment.latent import latent_counterfactual
 from slicerxai.explain.counterfactual_decisions import Decision, Reading
 from slicerxai.explain.counterfactual_images import Writer, Written
 from slicerxai.explain.counterfactual_parameters import CounterfactualParameters
@@ -27,7 +29,8 @@ SECOND_THOUGHTS: Final = 2
 """Smaller weights that are tried when the whole model, on the written image, still decides as before."""
 TOLERANCE: Final = 0.02
 MOST_OF_CHANGE: Final = 0.9
-"""A squared distance leaves no voxel unchanged: those that carry this share of the change are kept off the next one."""
+"""A squared distance and a latent space leave hardly a voxel unchanged: those that carry this share of the change are
+kept off the next one."""
 
 Confirm = Callable[[Written, Progress], Reading]
 """What the whole model makes of written images."""
@@ -84,15 +87,17 @@ class Search:
         parameters: CounterfactualParameters,
         device: torch.device,
         confirm: Confirm,
+        autoencoder: Autoencoder | None = None,
     ) -> None:
         """Prepare.
 
         Args:
             allowed: bool (C, I, J, K), where a change has a counterpart in the image.
             device: where the network is.
+            autoencoder: of the decision's part of the image, to search in its latent space.
         """
         self._decision, self._writer, self._confirm = decision, writer, confirm
-        self._allowed, self._device = allowed, device
+        self._allowed, self._device, self._autoencoder = allowed, device, autoencoder
         self._count, self._alpha = parameters.count, parameters.alpha
         values = writer.prepared.tensor[allowed]
         self._settings = SolverParameters(
@@ -113,12 +118,14 @@ class Search:
             found.append(solution)
             if not solution.after.turned:
                 break
-            allowed = allowed & ~_kept_off(solution.trial.change, self._settings.distance)
+            sparse = self._settings.distance == "l1" and self._autoencoder is None
+            allowed = allowed & ~_kept_off(solution.trial.change, sparse=sparse)
         return found
 
     def _one(self, number: int, allowed: Tensor, progress: Progress) -> Solution:
         """The smallest change that turns the decision, or the last one tried."""
-        solve = _Solve(self._decision, self._writer.prepared.tensor, allowed, self._settings, self._device, number)
+        tensor = self._writer.prepared.tensor
+        solve = _Solve(self._decision, tensor, allowed, self._settings, self._device, number, self._autoencoder)
         if self._alpha is not None:
             only = self._written(solve(self._alpha, part(progress, 0.0, 0.7)), part(progress, 0.7, 0.8))
             return self._confirmed(only, part(progress, 0.8, 1.0))
@@ -178,31 +185,39 @@ class _Solve:
         settings: SolverParameters,
         device: torch.device,
         number: int,
+        autoencoder: Autoencoder | None,
     ) -> None:
+        self._autoencoder = autoencoder
         self._decision, self._tensor, self._settings, self._number = decision, tensor, settings, number
         self._origin = decision.part(tensor).to(device)
         self._where = (decision.part(allowed.float()) > 0).to(device)
-        self._start = torch.zeros_like(self._origin)
+        self._start: Tensor | None = None
 
     def __call__(self, alpha: float, progress: Progress) -> Trial:
         def solving(fraction: float, message: str) -> None:
             progress(fraction, f"counterfactual {self._number}, weight {alpha:.2g}: {message.partition(':')[0]}")
 
         settings = self._settings.model_copy(update={"alpha": alpha})
-        found = counterfactual(
-            self._decision.loss, self._origin, settings, allowed=self._where, start=self._start, progress=solving
-        )
+        loss, origin, where = self._decision.loss, self._origin, self._where
+        if self._autoencoder is None:
+            found = counterfactual(loss, origin, settings, allowed=where, start=self._start, progress=solving)
+            moved = found.change
+        else:
+            drawn = latent_counterfactual(
+                loss, self._autoencoder, origin, settings, allowed=where, start=self._start, progress=solving
+            )
+            found, moved = drawn.latent, drawn.change
         self._start = found.change
-        change = self._decision.whole(found.change.cpu(), self._tensor)
+        change = self._decision.whole(moved.cpu(), self._tensor)
         seen = self._decision.read(self._tensor + change)
         return Trial(self._number, change, alpha, float(found.residual[0]), int(found.iterations[0]), seen)
 
 
-def _kept_off(change: Tensor, distance: str) -> Tensor:
+def _kept_off(change: Tensor, *, sparse: bool) -> Tensor:
     """Voxels, (1, I, J, K), on or next to those that carry a change."""
     size = change.abs().sum(0).numpy()
     carries = size > 0
-    if distance == "l2":
+    if not sparse:
         order = np.sort(size.ravel())[::-1]
         enough = int(np.searchsorted(np.cumsum(order), MOST_OF_CHANGE * order.sum()))
         carries = size >= order[min(enough, order.size - 1)]

@@ -39,6 +39,7 @@ class Case:
         before: what the model makes of the image.
         mask: the expert's, 0 and 1 on the grid of the first channel's image.
         plausibility: of each solution, in [0, 1]; None where it was not judged.
+        learned: something was learned of the model's images, by which it could be judged.
     """
 
     subject: str
@@ -53,6 +54,7 @@ class Case:
     solutions: Sequence[Solution]
     mask: Volume | None
     plausibility: Sequence[float | None]
+    learned: bool = False
 
     @property
     def first(self) -> Solution | None:
