@@ -30,6 +30,7 @@ BENCHMARKS = {
     "alignment_sensitivity": "aligned training with other settings and other shortcuts",
     "lesion_quality": "which predicted lesions are false: an alarm over lesions beside mean probability and volume",
     "alignment_cost": "seconds and memory of the implicit gradient through counterfactuals, beside unrolling",
+    "alignment_scanner_mark": "a classifier of lesion regions that learned a scanner's mark, found out and repaired",
     "alignment_table1": "lesions with a symbol that coincides with the label: nine methods (needs --data)",
 }
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")

@@ -106,7 +106,7 @@ def toy_cohort(folder: Path, count: int) -> list[Case]:
     def masked(case: Case) -> Case:
         path = folder / "masks" / f"{case.id}.nii.gz"
         image = case.image("FLAIR")
-        write_volume(path, image.with_array((image.array > 150).astype(np.uint8)))
+        write_volume(path, image.with_array(np.greater(image.array, 150).astype(np.uint8)))
         return replace(case, masks={"consensus": path})
 
     return [masked(case) for case in halves_cohort(folder, count)]
