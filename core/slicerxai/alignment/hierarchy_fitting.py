@@ -212,7 +212,7 @@ class _Objective:
         return tuple(_mean(values[start : start + steps]) for start in range(0, len(values), steps))
 
 
-LONGEST = 0.5
+LONGEST = 1.0
 """The gradient of an alignment loss is at most so long, relative to that of the cross-entropies."""
 
 
