@@ -57,7 +57,7 @@ from slicerxai.models.classifier_parameters import ClassifierTrainingParameters
 
 SEEDS, QUICK_SEEDS = range(3), range(1)
 EPOCHS: Final = {"lidc": 20, "busi": 40}
-"""260 and 200 steps."""
+"""About 260 and 160 steps."""
 QUICK_EPOCHS: Final = 4
 NEAR: Final = SolverParameters(distance="l2", alpha=1.0, steps=5, tolerance=1e-2)
 FEW_ITERATIONS: Final = LinearSolve(ridge=0.01, iterations=3, tolerance=0.05)
