@@ -45,8 +45,10 @@ from slicerxai.models.store import ModelStore
 from slicerxai.models.training import train
 from tests.support.scanner_mark import PHANTOM, plant
 
-SIZES: Final = {False: (140, 60, 24), True: (60, 20, 6)}
+SIZES: Final = {False: (140, 60, 24), True: (40, 20, 4)}
 """Scans to train on and to test on, and counterfactuals, without and with --quick."""
+STEPS: Final = 40
+"""Of the search for a counterfactual."""
 RATER: Final = "consensus"
 
 
@@ -148,7 +150,7 @@ def _shares(model: ImageClassifier, scans: Scans, searched: int) -> dict[str, fl
             before = model.network(image) > 0
         which = torch.zeros_like(before)
         which[:, 0] = True
-        parameters = SolverParameters(low=float(image.min()), high=float(image.max()))
+        parameters = SolverParameters(steps=STEPS, low=float(image.min()), high=float(image.max()))
         found = counterfactual(label_loss(model.network, (~before).float(), which), image, parameters)
         with torch.no_grad():
             after = model.network(found.images) > 0
