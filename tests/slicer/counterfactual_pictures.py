@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("model", help="name of the model")
     parser.add_argument("image", help="id of the image to ask about")
     parser.add_argument("--label", default="", help="to ask about; by default the most probable one")
+    parser.add_argument("--count", type=int, default=2, help="counterfactuals to look for")
     parser.add_argument("--epochs", type=int, default=0, help="of the training; by default the server's own")
     parser.add_argument("--without-training", action="store_true", help="ask one model only")
     chosen = parser.parse_args()
@@ -67,6 +68,7 @@ def ask(user: Any, url: str, chosen: Any) -> list[list[str]]:
     user.choose(user.ui.modelCombo, chosen.model)
     if chosen.label:
         user.choose(user.ui.labelCombo, chosen.label)
+    user.ui.countSpin.value = chosen.count
     user.click(user.ui.runButton)
     user.waits(lambda: user.ui.progressBar.value > 300, HOURS)
     user.waits(lambda: user.panel.logic.results() or "Not found" in user.sees(), HOURS)
