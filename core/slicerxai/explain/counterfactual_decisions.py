@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log
+from math import log, prod
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from slicerxai.models.protocols import Classifier, Prepared, Segmenter
 from slicerxai.models.sliding_window import Patch, importance_map, patch_grid
 from slicerxai.saliency.grids import mask_on, pad, padding, squeeze_flat, unpad
 
+BATCH_VOXELS = 2**18
+"""Voxels of the windows that are computed at once; larger windows run one by one."""
 ROOM = 0.75
 """Share of a patch that a lesion may fill along an axis and still be decided from one patch about its middle."""
 
@@ -184,12 +186,12 @@ def lesion_decision(
     region = pad(torch.from_numpy(near | mine), amounts)
     place = _about(region, model.patch_size)
     inside = region[place].to(model.device)
-    blended = _Windows(inside.shape, model.patch_size, model.overlap, model.device)
+    blended = _Windows(inside, model.patch_size, model.overlap)
     searched = rounded(network)
     limit = log(model.threshold / (1 - model.threshold))
 
     def margins(images: Tensor, of: nn.Module) -> Tensor:
-        logits = blended(of, images.to(model.device)).float()
+        logits = blended(of, images.to(model.device))
         others = torch.cat([logits[:, :label], logits[:, label + 1 :]], 1)
         return (logits[:, label] - torch.logsumexp(others, 1))[:, inside] - limit
 
@@ -205,28 +207,26 @@ def lesion_decision(
 
 
 class _Windows:
-    """Blended logits of a part of the image, differentiable."""
+    """Blended logits of the windows that see a region, differentiable."""
 
-    def __init__(self, shape: Sequence[int], patch: Sequence[int], overlap: float, device: torch.device) -> None:
-        self.windows: list[Patch] = patch_grid(shape, patch, overlap)
-        self.weight = importance_map(patch).to(device)
+    def __init__(self, inside: Tensor, patch: Sequence[int], overlap: float) -> None:
+        grid = patch_grid(inside.shape, patch, overlap)
+        self.windows: list[Patch] = [window for window in grid if bool(inside[window].any())]
+        self.shape, self.batch = inside.shape, max(1, BATCH_VOXELS // prod(patch))
+        self.weight = importance_map(patch).flatten().to(inside.device)
+        places = torch.arange(inside.numel()).reshape(inside.shape)
+        self.places = torch.cat([places[window].flatten() for window in self.windows]).to(inside.device)
+        shares = torch.zeros(inside.numel(), device=inside.device)
+        shares.index_add_(0, self.places, self.weight.repeat(len(self.windows)))
+        self.shares = shares.clamp(min=torch.finfo(torch.float32).tiny)
 
     def __call__(self, network: nn.Module, images: Tensor) -> Tensor:
-        if len(self.windows) == 1:
-            only: Tensor = network(images)
-            return only
-        total, weights = None, torch.zeros(images.shape[2:], device=images.device)
-        for window in self.windows:
-            logits = network(images[(slice(None), slice(None), *window)])
-            if total is None:
-                total = images.new_zeros((len(images), logits.shape[1], *images.shape[2:]))
-            place = (slice(None), slice(None), *window)
-            spread = torch.zeros_like(total)
-            spread[place] = logits * self.weight
-            total = total + spread
-            weights[window] += self.weight
-        assert total is not None  # noqa: S101 - there is at least one window
-        return total / weights
+        """Logits (1, L, *shape) of images (1, C, *shape); 0 where no window is."""
+        cut = torch.cat([images[(slice(None), slice(None), *window)] for window in self.windows])
+        logits = torch.cat([network(some).float() for some in cut.split(self.batch)]).flatten(2)
+        weighted = (logits * self.weight).movedim(1, 0).flatten(1)
+        total = images.new_zeros((len(weighted), len(self.shares))).index_add(1, self.places, weighted)
+        return (total / self.shares).reshape(1, -1, *self.shape)
 
 
 def _shape(tensor: Tensor) -> tuple[int, int, int]:
