@@ -92,16 +92,22 @@ def ask(user: Any, url: str, chosen: Any) -> list[list[str]]:
 
 def views(user: Any, path: Path) -> None:
     """The panel, and the three views as Slicer shows them, at the largest change."""
+    import numpy as np
     import slicer
     from XAIPanels.views import pass_through
 
     from tests.slicer.pictures import enlarge, picture, reset, with_bars
 
-    enlarge(user.app)
-    reset()
-    pass_through(slicer.mrmlScene, user.panel.logic.place)
-    user.app.processEvents()
-    picture(user, path, with_bars(user.app))
+    rows = []
+    for orientation in ("Axial", "Coronal"):
+        for name in (name for row in user.app.layoutManager().grid() for name in row):
+            user.app.layoutManager().sliceWidget(name).mrmlSliceNode().SetOrientation(orientation)
+        enlarge(user.app)
+        reset()
+        pass_through(slicer.mrmlScene, user.panel.logic.place)
+        user.app.processEvents()
+        rows.append(with_bars(user.app))
+    picture(user, path, np.vstack(rows))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from .tables import Entry, Label, entries, labels
 from .words import VERDICTS, count, headline, number, percent, yes
 
 NO_RESULT = "No result yet. Choose an image above and press the big button."
-GALLERY = ("#", "Turned", "Before", "After", "Voxels", "In mask", "Plausible")
+GALLERY = ("#", "Turned", "Before", "After", "Voxels", "In mask", "Real")
 GALLERY_HINTS = (
     "Number of the counterfactual: each is kept off what the earlier ones changed.",
     "Whether the decision is the other one.",
