@@ -181,8 +181,8 @@ def test_table_is_symmetric_and_never_draws_zero() -> None:
 @pytest.mark.parametrize("vision", COLOUR_VISION)
 def test_colours_differ_for_colour_blind_readers(vision: str) -> None:
     """CIE76 distances after simulated colour blindness; 2.3 is just noticeable, 20 is plain at a glance."""
-    from XAIPanels.map_colours import AGAINST, FOR
     from XAIPanels.colours import EXPLAINED, LESIONS
+    from XAIPanels.map_colours import AGAINST, FOR
 
     def distance(first: str, second: str) -> float:
         return float(np.linalg.norm(lab(first, vision) - lab(second, vision)))
