@@ -143,7 +143,7 @@ class CounterfactualExplainer(Explainer[Inputs, CounterfactualParameters]):
         search = Search(decision, writer, allowed, parameters, model.device, confirm, drawn)
         solutions = search.gallery(part(progress, 0.0, 0.95))
         progress(0.95, "drawing")
-        judged = [_plausibility(realism, decision, solution.written, model.device) for solution in solutions]
+        judged = [_plausibility(realism, decision, one.written.prepared, model.device) for one in solutions]
         case = Case(
             subject=decision.subject,
             wanted=decision.wanted,
@@ -157,6 +157,7 @@ class CounterfactualExplainer(Explainer[Inputs, CounterfactualParameters]):
             solutions=solutions,
             mask=mask,
             plausibility=judged,
+            plausibility_before=_plausibility(realism, decision, prepared, model.device),
             learned=parameters.realism != NO_REALISM,
         )
         return Explanation(
@@ -209,10 +210,15 @@ def _realism(
     return None
 
 
-def _plausibility(realism: Realism | None, decision: Decision, written: Written, device: torch.device) -> float | None:
-    if realism is None or not written.same_grid:
+def _plausibility(
+    realism: Realism | None, decision: Decision, prepared: Prepared, device: torch.device
+) -> float | None:
+    if realism is None:
         return None
-    return float(realism.plausibility(decision.part(written.prepared.tensor).to(device))[0])
+    image = decision.part(prepared.tensor)
+    if tuple(image.shape[2:]) != tuple(realism.autoencoder.shape):
+        return None
+    return float(realism.plausibility(image.to(device))[0])
 
 
 def _expert_mask(mask: Volume, image: Volume) -> Volume:

@@ -25,7 +25,7 @@ COLUMNS: Final = (
 MOSTLY: Final = 0.5
 """More of the change than this outside the expert's mask is flagged."""
 IMPLAUSIBLE: Final = 0.05
-"""A counterfactual that fewer held-out images than this share are as unusual as is flagged."""
+"""Less plausible than this is called unlike a patient, and flagged where the original is not."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Case:
         before: what the model makes of the image.
         mask: the expert's, 0 and 1 on the grid of the first channel's image.
         plausibility: of each solution, in [0, 1]; None where it was not judged.
+        plausibility_before: of the original.
         learned: something was learned of the model's images, by which it could be judged.
     """
 
@@ -54,6 +55,7 @@ class Case:
     solutions: Sequence[Solution]
     mask: Volume | None
     plausibility: Sequence[float | None]
+    plausibility_before: float | None = None
     learned: bool = False
 
     @property
@@ -156,7 +158,10 @@ def present(case: Case, reading: Reading) -> list[bool]:
 
 def metrics(case: Case) -> dict[str, float]:
     """Of the first counterfactual."""
-    values: dict[str, float | None] = {"probability_before": case.before.probability}
+    values: dict[str, float | None] = {
+        "probability_before": case.before.probability,
+        "plausibility_before": case.plausibility_before,
+    }
     first = case.first
     if first is not None:
         values |= {
@@ -191,7 +196,8 @@ def flags(case: Case) -> list[Flag]:
             count = solution.after.appeared
             message = f"{count} lesion{'s are' if count > 1 else ' is'} predicted in it where there was none."
             found.append(Flag(subject=subject, message=message))
-        if plausibility is not None and plausibility < IMPLAUSIBLE:
+        usual = case.plausibility_before is not None and case.plausibility_before >= IMPLAUSIBLE
+        if plausibility is not None and plausibility < IMPLAUSIBLE and usual:
             message = (
                 "The changed image looks unlike the images that the model knows: it shows a weakness of the model "
             )

@@ -7,6 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from slicerxai.alignment.plausibility import fit_realism
+from slicerxai.alignment.realism_parameters import RealismParameters
+from slicerxai.alignment.realism_store import RealismStore
 from slicerxai.data.lesions import label_lesions
 from slicerxai.data.volume import Volume
 from slicerxai.errors import Cancelled, InputError
@@ -19,6 +22,7 @@ from slicerxai.explain.run import parse_parameters
 from slicerxai.models.protocols import Classifier
 from slicerxai.models.store import ModelStore
 from slicerxai.progress import silent
+from slicerxai.settings import settings
 from tests.support.boxes import BoxClassifier, box_mask, head
 from tests.support.classifier import store_classifier
 from tests.support.spots import OBLIQUE, SPOTS, SpotSegmenter, scan
@@ -289,3 +293,33 @@ def test_a_classifier_of_single_images(tmp_path):
     assert model.predict({"CXR": changed})[1] < model.thresholds[1] <= model.predict({"CXR": image})[1]
     assert check(result, "written change").verdict == "reliable"
     assert result.figures
+
+
+@pytest.fixture
+def learned(tmp_path, monkeypatch, image):
+    """What images of the box classifier look like: heads of other brightness, hardly learned."""
+    monkeypatch.setenv("SLICERXAI_HOME", str(tmp_path))
+    settings.cache_clear()
+    model = BoxClassifier()
+    generator = torch.Generator().manual_seed(0)
+    usual = model.prepare({"FLAIR": image}).tensor
+    images = usual[None] * torch.empty(20, 1, 1, 1, 1).uniform_(0.8, 1.2, generator=generator)
+    found = fit_realism(images, model.info.digest, RealismParameters(passes=200, width=4, latent=4))
+    yield RealismStore(settings().realism).save("boxes", found)
+    settings.cache_clear()
+
+
+def test_plausibility_and_latent_space_by_what_was_learned(image, learned):
+    model = BoxClassifier()
+    result = explained(model, image, label="first")
+    assert result.parameters["realism"] == learned
+    stored = RealismStore(settings().realism).newest(model.info.digest).realism
+    changed = model.prepare({"FLAIR": result.overlays["counterfactual"].volume}).tensor[None]
+    assert result.metrics["plausibility"] == pytest.approx(float(stored.plausibility(changed)[0]))
+    usual = float(stored.plausibility(model.prepare({"FLAIR": image}).tensor[None])[0])
+    assert result.metrics["plausibility_before"] == pytest.approx(usual)
+    assert check(result, "plausibility").value == result.metrics["plausibility"]
+    drawn = explained(model, image, label="first", space="latent", alpha=0.02, steps=30)
+    assert drawn.metrics["changed_voxels"] > result.metrics["changed_voxels"]
+    assert drawn.metrics["probability_after"] < drawn.metrics["probability_before"]
+    assert "plausibility" not in explained(model, image, label="first", realism="none", alpha=0.5).metrics
