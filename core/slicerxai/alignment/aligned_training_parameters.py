@@ -23,11 +23,11 @@ class AlignedTrainingParameters(ClassifierTrainingParameters):
     )
     epochs: int = Field(default=6, ge=1, le=10_000, description="Passes over the training cases.")
     exchange: float = Field(
-        default=0.5,
+        default=1.0,
         ge=0,
         le=1,
         description="Share of the images that are shown in the surroundings of others: what lies outside of the brain, "
-        "in single images outside of the mask.",
+        "in single images outside of the mask. In the rest of them a shortcut stays worth something.",
     )
     invariance: float = Field(
         default=1.0,
