@@ -126,7 +126,8 @@ def _plausible(case: Case) -> Check:
             else "nothing was learned of this model's images; do so with slicerxai realism MODEL COHORT."
         )
         return Check(name=name, value=None, limit=IMPLAUSIBLE, verdict="caution", reason=reason)
-    original = "" if case.plausibility_before is None else f" (as the original: {100 * case.plausibility_before:.0f} %)"
+    before = case.plausibility_before
+    original = "" if before is None else f" (the original: {100 * before:.0f} %)"
     share = f"{100 * value:.0f} % of the held-out images are at least as unusual{original}"
     if value >= IMPLAUSIBLE:
         reason = f"The changed image looks like those that the model knows: {share}."
