@@ -222,10 +222,13 @@ def _plausibility(
 
 
 def _expert_mask(mask: Volume, image: Volume) -> Volume:
-    """On the image's grid as 0 and 1. Raises `InputError` for one that has nothing in it there."""
+    """On the image's grid as 0 and 1; an empty one says that there is no finding.
+
+    Raises `InputError` for one whose voxels all lie beside the image.
+    """
     drawn = mask.with_array((np.asarray(mask.array) != 0).astype(np.uint8))
     moved = resample_like(drawn, image, order=0)
-    if not np.asarray(moved.array).any():
+    if np.asarray(drawn.array).any() and not np.asarray(moved.array).any():
         msg = "the mask has no voxel inside the image; check that it was drawn on this image"
         raise InputError(msg)
     return moved

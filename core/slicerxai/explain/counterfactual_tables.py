@@ -75,6 +75,14 @@ class Case:
             within += float(size[drawn].sum())
         return within / total if total else None
 
+    @property
+    def mask_share(self) -> float | None:
+        """Share of the imaged volume (not 0 in the first channel) that the mask holds."""
+        if self.mask is None:
+            return None
+        seen = np.asarray(self.images[self.channels[0]].array) != 0
+        return float((np.asarray(self.mask.array) != 0)[seen].mean()) if seen.any() else None
+
     def size(self, solution: Solution, channel: str) -> NDArray[np.floating]:
         """|change| of a channel on its image's grid, units of the network."""
         written = solution.written
@@ -172,10 +180,7 @@ def metrics(case: Case) -> dict[str, float]:
             "share_inside_mask": case.inside(first),
             "plausibility": case.plausibility[0],
         }
-    if case.mask is not None:
-        drawn = np.asarray(case.mask.array) != 0
-        seen = np.asarray(case.images[case.channels[0]].array) != 0
-        values["mask_share_of_image"] = float((drawn & seen).sum() / max(1, seen.sum()))
+    values["mask_share_of_image"] = case.mask_share
     values["counterfactuals"] = float(sum(solution.after.turned for solution in case.solutions))
     return {name: value for name, value in values.items() if value is not None}
 
@@ -206,12 +211,11 @@ def flags(case: Case) -> list[Flag]:
 
 
 def _outside(case: Case, inside: float) -> str:
-    drawn = np.asarray(case.mask.array) != 0 if case.mask is not None else np.zeros(1)
-    seen = np.asarray(case.images[case.channels[0]].array) != 0
-    chance = (drawn & seen).sum() / max(1, seen.sum())
+    chance = case.mask_share
+    holds = f"holds {100 * chance:.2g} % of the imaged volume" if chance else "is empty"
     return (
-        f"{100 * (1 - inside):.0f} % of the change lies outside the expert's mask (which holds {100 * chance:.2g} % of "
-        f"the imaged volume): the model decides {case.subject} mostly from elsewhere."
+        f"{100 * (1 - inside):.0f} % of the change lies outside the expert's mask (which {holds}): the model decides "
+        f"{case.subject} mostly from elsewhere."
     )
 
 

@@ -119,6 +119,13 @@ def test_a_change_outside_of_the_mask_is_flagged_in_words(image):
     assert float(flag.message.split(" ")[0]) > 90
 
 
+def test_an_empty_mask_says_that_there_is_no_finding(image):
+    model = BoxClassifier()
+    result = explained(model, image, image.with_array(np.zeros(image.shape, np.uint8)), label="first", alpha=0.3)
+    assert (result.metrics["share_inside_mask"], result.metrics["mask_share_of_image"]) == (0.0, 0.0)
+    assert "100 % of the change lies outside the expert's mask (which is empty)" in result.flags[0].message
+
+
 def test_the_default_label_is_the_most_probable_present_one(image):
     model = BoxClassifier()
     model.network[1].bias.data[1] += 1
