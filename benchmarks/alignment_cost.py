@@ -73,6 +73,8 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
     rows += [{"training step": kind, "CPU seconds": step[kind]} for kind in ("plain", "published", "converged")]
     notes = [
         f"{STEPS} inner steps, {batch} images of {SIZE} × {SIZE}, medians of {turns} turns, one thread.",
+        "Unrolled gradients converge later than the images do, and on ill-conditioned problems not within the steps that "
+        "the images need; the agreement is that of a well-conditioned one.",
         f"Training steps take {BATCH} images. published: at most 20 inner steps; converged: until the residual is "
         f"1e-3 (at most {STEPS} steps). An epoch has {EPOCH} images.",
     ]
@@ -107,11 +109,11 @@ def _cost(batch: int, gradient: Callable[[Task, SolverParameters], Tensor]) -> d
 class Task:
     """A trained network, images that it is to decide otherwise, and masks of their blobs."""
 
-    def __init__(self, batch: int, *, size: int = SIZE, double: bool = False) -> None:
+    def __init__(self, batch: int, *, size: int = SIZE, training: int = TRAINING, double: bool = False) -> None:
         self.network = seven_layer_cnn(1, 1, (size, size), width=WIDTH, activation="softplus")
         generator = torch.Generator().manual_seed(0)
         optimizer = torch.optim.Adam(self.network.parameters(), 2e-3)
-        for _ in range(TRAINING):
+        for _ in range(training):
             images, labels = _images(TRAINED_TOGETHER, size, generator)
             _train(self.network, optimizer, functional.binary_cross_entropy_with_logits(self.network(images), labels))
         optimizer.zero_grad()
@@ -137,9 +139,9 @@ def _solver(steps: int, tolerance: float) -> SolverParameters:
     return SolverParameters(alpha=0.1, steps=steps, tolerance=tolerance, low=-BOX, high=BOX)
 
 
-def _implicit_gradient(task: Task, solver: SolverParameters, linear: LinearSolve | None = None) -> Tensor:
+def _implicit_gradient(task: Task, solver: SolverParameters) -> Tensor:
     found = counterfactual(task.loss, task.images, solver)
-    return task.gradient(implicit(task.network, task.loss, found, linear or LinearSolve()))
+    return task.gradient(implicit(task.network, task.loss, found, LinearSolve()))
 
 
 def _unrolled_gradient(task: Task, solver: SolverParameters) -> Tensor:
@@ -147,16 +149,17 @@ def _unrolled_gradient(task: Task, solver: SolverParameters) -> Tensor:
 
 
 def _agreement() -> dict[str, float]:
-    """Both gradients where the search has converged."""
+    """Both gradients where the search has converged, of a problem that is conditioned well enough for unrolling."""
     torch.set_num_threads(1)
-    task = Task(2, size=16, double=True)
-    residual = counterfactual(task.loss, task.images, _solver(1000, 1e-9)).residual.max()
-    one = _implicit_gradient(task, _solver(1000, 1e-9), LinearSolve(tolerance=1e-10, iterations=400))
-    other = _unrolled_gradient(task, _solver(1000, 1e-9))
+    task = Task(2, size=16, training=60, double=True)
+    solver = _solver(600, 1e-9).model_copy(update={"alpha": 0.3})
+    found = counterfactual(task.loss, task.images, solver)
+    one = task.gradient(implicit(task.network, task.loss, found, LinearSolve(tolerance=1e-10, iterations=400)))
+    other = _unrolled_gradient(task, solver.model_copy(update={"steps": int(found.iterations.max())}))
     return {
         "gradient_cosine": float(functional.cosine_similarity(one, other, dim=0)),
         "gradient_difference": float((one - other).norm() / one.norm()),
-        "gradient_inner_residual": float(residual),
+        "gradient_inner_residual": float(found.residual.max()),
     }
 
 

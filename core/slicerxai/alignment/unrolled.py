@@ -22,7 +22,8 @@ def unrolled(
     """The counterfactual images as a function of the network's parameters, by remembering every step.
 
     The same proximal steps as `counterfactual` takes; their sizes and the weight of the distance are constants. Each
-    image is held still once it has converged, but goes on to cost time and memory.
+    image is held still once it has converged, but goes on to cost time and memory. The derivative converges later than
+    the image: on an ill-conditioned problem it may be far from that of `implicit` when the image is exact.
 
     Args:
         loss: of images (B, C, *spatial), (B,), differentiable in the parameters of a network.
