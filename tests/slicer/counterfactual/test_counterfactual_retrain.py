@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,53 +11,31 @@ from typing import Any
 
 import psutil
 import pytest
-from counterfactual_server import bright, submit
 
-from slicerxai.data.io import write_volume
-from slicerxai.data.volume import Volume
-from slicerxai.models.store import ModelStore
-from tests.conftest import spotted_brain
-from tests.support.classifier import store_classifier
-from tests.support.halves import halves_cohort
+from tests.support.scanner_mark import planted_studies
 from tests.support.server import FRUGAL, Server
 
-CASES = 12
-NEW = "regions-aligned"
-ASKED = "brain"
+PLAIN, NEW = "plain", "plain-aligned"
+LABEL, ASKED = "left", "case05_FLAIR"
+EPOCHS = 6
 
 
 @pytest.fixture(scope="module")
 def teaching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with an untrained classifier, and cases with masks and reviews to learn from."""
+    """A server with a classifier that has learned a scanner's mark, and the marked scans with masks and reviews."""
     server = Server(tmp_path_factory.mktemp("teaching"), **FRUGAL)
-    cases = halves_cohort(server.studies, CASES)
-    digest = store_classifier(ModelStore(server.home / "models"), "regions")
-    brain, _ = spotted_brain(seed=20)
-    write_volume(server.studies / f"{ASKED}.nii.gz", brain)
+    planted = planted_studies(server.studies, server.home, count=24)
+    assert (planted.model, planted.label) == (PLAIN, LABEL)
     with server:
-        for number, case in enumerate(cases):
-            draw(server, f"{case.id}_FLAIR", case.image("FLAIR"))
-            found = {"left": case.metadata["left_ml"] > 0, "right": case.metadata["right_ml"] > 0}
-            body = {"model": "regions", "digest": digest, "decision": "corrected"}
-            body["labels"] = found | {"middle": number % 3 == 0}
-            answer = server.request("PUT", f"/explain/worklist/{case.id}_FLAIR", json=body)
-            assert answer.status_code == 200, answer.text
-        draw(server, ASKED, brain)
         yield server
-
-
-def draw(server: Server, study: str, image: Volume) -> None:
-    """Submit an expert's mask of a study."""
-    path = server.root / "mask.nii.gz"
-    write_volume(path, bright(image))
-    submit(server, study, path)
 
 
 def ready(user: Any, server: Server) -> Any:
     """Connected, with an image of the server, its classifier and an open section of the training."""
     user.connect_to(server.url)
     user.takes_study(ASKED)
-    user.choose(user.ui.modelCombo, "regions")
+    user.choose(user.ui.modelCombo, PLAIN)
+    user.choose(user.ui.labelCombo, LABEL)
     user.ui.countSpin.value = 1
     user.open_section("retrainSection")
     return user
@@ -80,18 +59,21 @@ def endless(user: Any, server: Server, name: str) -> None:
     assert user.ui.trainProgressBar.isVisible()
 
 
-def test_retrain_and_ask_again(user: Any, teaching: Server) -> None:
+def test_the_mark_is_found_out_and_the_model_repaired(user: Any, teaching: Server) -> None:
+    """All of the change lies inside of the expert's mask after the training, and did not before."""
     ready(user, teaching)
     first = user.asks()
+    before = user.panel.logic.result(first).document["metrics"]["share_inside_mask"]
+    assert before < 0.8
     assert user.ui.nameEdit.text == NEW
     assert user.ui.epochsSpin.value == 6  # the server's own
     user.type(user.ui.nameEdit, "not a name")
     assert not user.ui.trainButton.enabled
     assert "letters, digits" in user.ui.trainHint.text
-    user.type(user.ui.nameEdit, "regions")
+    user.type(user.ui.nameEdit, PLAIN)
     assert "already" in user.ui.trainHint.text
     user.type(user.ui.nameEdit, NEW)
-    user.ui.epochsSpin.value = 1
+    user.ui.epochsSpin.value = EPOCHS
     user.click(user.ui.trainButton)
     assert not user.ui.trainButton.enabled
     user.waits(lambda: user.ui.modelCombo.currentText == NEW or "Not trained" in user.sees())
@@ -100,8 +82,11 @@ def test_retrain_and_ask_again(user: Any, teaching: Server) -> None:
     user.click(user.ui.againButton)
     user.waits(lambda: len(user.panel.logic.results()) == 2 or "Not found" in user.sees())
     rows = user.rows(user.ui.compareTable)
-    assert [row[0] for row in rows] == ["regions", NEW]
-    assert all(row[4].endswith("%") for row in rows)
+    assert [row[0] for row in rows] == [PLAIN, NEW]
+    assert rows[0][4] == f"{100 * before:.0f} %"
+    after = user.panel.logic.shown.document["metrics"]["share_inside_mask"]
+    assert rows[1][4] == f"{100 * after:.0f} %"
+    assert after > max(before, 0.9)
     asked = [user.panel.logic.result(node).document["parameters"] for node in user.panel.logic.results()]
     assert asked[0]["count"] == asked[1]["count"] == 1
     assert user.panel.result.shown is not first
@@ -152,8 +137,8 @@ def test_server_killed_meanwhile(user: Any, teaching: Server) -> None:
 
 def test_nothing_to_learn_from(user: Any, tmp_path: Path) -> None:
     server = Server(tmp_path, **FRUGAL)
-    write_volume(server.studies / f"{ASKED}.nii.gz", spotted_brain(seed=20)[0])
-    store_classifier(ModelStore(server.home / "models"), "regions")
+    planted_studies(server.studies, server.home, count=24)
+    shutil.rmtree(server.studies / "labels")
     with server:
         ready(user, server)
         user.click(user.ui.trainButton)
