@@ -49,6 +49,12 @@ class HierarchyParameters(BaseModel):
         "turn the label round: of these parameters, invariance, cost and steps count.",
     )
     every: int = Field(default=1, ge=1, description="Both alignments are added on each so-manieth step.")
+    decision_steps: int = Field(
+        default=300,
+        ge=0,
+        description="Steps in which f2 learns the label from the readers' attributes before both are fitted together; "
+        "with 0 it starts at random, and what it learns first may be the wrong way round.",
+    )
     attribute_search: SolverParameters = Field(
         default=SolverParameters(distance="l2", alpha=0.3, steps=50, tolerance=1e-3),
         description="Of the attributes' counterfactuals (eq. 6). With l1 hardly more than one of so few attributes "
@@ -154,10 +160,27 @@ def fit_hierarchical(
         if values.ndim != 2 or len(values) != len(train) or not ((values == 0) | (values == 1)).all():
             msg = f"{what} have shape {tuple(values.shape)}; 0 and 1 in ({len(train)}, P) are needed"
             raise InputError(msg)
+    network.to(device)
+    labels = torch.stack([train[index][1] for index in range(len(train))]).to(device)
+    learn_decision(network.decide, attributes.to(device), labels, hierarchy.decision_steps)
     objective = _Objective(network, attributes.to(device), annotations.to(device), hierarchy, range_of(train))
     fit = fit_masked(network, train, validation, parameters, device, progress, objective=objective)
     steps = len(train) // parameters.batch
     return HierarchicalFit(fit, objective.epochs(0, steps), objective.epochs(1, steps))
+
+
+DECISION_RATE, DECISION_DECAY = 1e-2, 1e-2
+"""Learning rate and weight decay of AdamW in `learn_decision`."""
+
+
+def learn_decision(decide: nn.Module, attributes: Tensor, labels: Tensor, steps: int) -> None:
+    """Fit f2 in place to attributes (N, P) in {0, 1} and labels (N, L), all cases in each step."""
+    optimiser = torch.optim.AdamW(decide.parameters(), lr=DECISION_RATE, weight_decay=DECISION_DECAY)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        logits = decide(attributes.float())
+        functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype)).backward()
+        optimiser.step()
 
 
 class _Objective:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from slicerxai.alignment.aligned_parameters import AlignmentParameters
 from slicerxai.alignment.counterfactual_parameters import LinearSolve, SolverParameters
 from slicerxai.alignment.hierarchy import HierarchicalClassifier, attribute_step, explain, image_step
-from slicerxai.alignment.hierarchy_fitting import HierarchyParameters, alignment_terms, fit_hierarchical
+from slicerxai.alignment.hierarchy_fitting import HierarchyParameters, alignment_terms, fit_hierarchical, learn_decision
 from slicerxai.alignment.masked_images import MaskedArrays, WithoutMasks
 from slicerxai.alignment.networks import attribute_mlp, seven_layer_cnn
 from slicerxai.errors import InputError
@@ -153,7 +153,10 @@ def test_attributes_off_the_annotation_are_unlearned() -> None:
         )
         train = MaskedArrays(images, labels, masks)
         hierarchy = HierarchyParameters(
-            attribute_alignment=weight, image_alignment=0.0, surroundings=AlignmentParameters(invariance=0)
+            attribute_alignment=weight,
+            image_alignment=0.0,
+            decision_steps=0,
+            surroundings=AlignmentParameters(invariance=0),
         )
         validation, device = WithoutMasks(train), torch.device("cpu")
         found = fit_hierarchical(network, train, attributes, annotations, validation, parameters, hierarchy, device)
@@ -171,6 +174,14 @@ def test_explanation_names_the_attributes_that_would_turn() -> None:
     assert found.flipped.shape == (4, 3)
     assert ((found.attributes >= 0) & (found.attributes <= 1)).all()
     assert found.images.change.shape == images.shape
+
+
+def test_the_second_step_learns_from_readers_first() -> None:
+    attributes = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
+    labels = attributes[:, :1] * (1 - attributes[:, 1:2])
+    decide = attribute_mlp(3, 1, width=8, seed=0)
+    learn_decision(decide, attributes, labels, 300)
+    assert ((decide(attributes) > 0) == (labels > 0.5)).all()
 
 
 def test_attributes_that_do_not_fit_are_named() -> None:
