@@ -73,7 +73,7 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
     rows += [{"training step": kind, "CPU seconds": step[kind]} for kind in ("plain", "published", "converged")]
     notes = [
         f"{STEPS} inner steps, {batch} images of {SIZE} × {SIZE}, medians of {turns} turns, one thread.",
-        "Unrolled gradients converge later than the images do, and on ill-conditioned problems not within the steps that "
+        "Unrolled gradients converge later than the images do, on ill-conditioned problems not within the steps that "
         "the images need; the agreement is that of a well-conditioned one.",
         f"Training steps take {BATCH} images. published: at most 20 inner steps; converged: until the residual is "
         f"1e-3 (at most {STEPS} steps). An epoch has {EPOCH} images.",
