@@ -7,7 +7,12 @@ import pytest
 from fastapi.testclient import TestClient
 from small_server import FolderDatastore, make_app, make_home, make_pool
 
+from slicerxai.cli.explain import ExplainGroup
+from slicerxai.data.case import Case
+from slicerxai.data.cohort import Cohort
 from slicerxai.errors import InputError
+from slicerxai.explain.registry import METHODS
+from slicerxai.server.cohorts import Cohorts
 from slicerxai.server.schemas import ExplainRequest
 from slicerxai.server.sources import Sources
 
@@ -99,3 +104,23 @@ def test_delete_stops_it(client, pool):
     while client.get(f"/explain/jobs/{job['id']}").json()["state"] != "running" and time.monotonic() < deadline:
         time.sleep(0.05)
     assert client.delete(f"/explain/jobs/{job['id']}").json()["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("raters", "chosen"),
+    [(["1", "consensus", "2"], "consensus"), (["2"], "2"), (["1", "2"], None), ([], None)],
+)
+def test_the_mask_of_a_case_of_a_cohort(tmp_path, monkeypatch, raters, chosen):
+    masks = {rater: tmp_path / f"{rater}.nii.gz" for rater in raters}
+    for path in masks.values():
+        path.write_bytes(b"mask")
+    cohort = Cohort("some", (Case("one", {"FLAIR": tmp_path / "flair.nii.gz"}, masks),))
+    monkeypatch.setattr(Cohorts, "read", lambda self, name: cohort)
+    found = Cohorts(tmp_path).mask("some", "one")
+    assert found == (None if chosen is None else masks[chosen])
+
+
+def test_the_command_line_takes_a_mask_where_the_method_compares_with_one():
+    group = ExplainGroup("explain")
+    has = {name: any(one.name == "mask" for one in group.get_command(None, name).params) for name in METHODS}
+    assert has == {name: name == "counterfactual" for name in METHODS}
