@@ -18,8 +18,8 @@ Methods:
 - published: eq. 3 through the implicit gradient, λ = 1, from the first step on; share: the same with the share of the
   change outside (both on each second step, 40 inner steps and 10 of the linear solve at most; at most 3 seeds);
 - surroundings: outside of the mask another training image instead, label kept (no counterfactual: a control);
-- rrr: input gradients outside of the mask are penalised, with the published weight (of 0.01, 1, 100 and 10 000 none left
-  chance on seed 110).
+- rrr: input gradients outside of the mask are penalised, with the published weight (of 0.01, 1, 100 and 10 000 none
+  left chance on seed 110).
 
 A finished (method, seed) is kept as OUT/alignment_shortcut/METHOD_SEED.json and not fitted again.
 """
