@@ -125,10 +125,11 @@ def suites(arguments: list[str]) -> list[list[str]]:
 def run_tests(suites: list[list[str]]) -> list[int]:
     """The exit code of each pytest process, with coverage.
 
-    They run at the same time, as many tests wait for servers and windows. The first one's output is shown as it comes,
-    the other's when both are done.
+    They run at the same time, as many tests wait for servers and windows, and share the cores, at most two each. The
+    first one's output is shown as it comes, the other's when both are done.
     """
-    environment = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE", "QT_QPA_PLATFORM": "offscreen"}
+    threads = max(1, min(2, (os.cpu_count() or 1) // len(suites)))
+    environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "QT_QPA_PLATFORM": "offscreen"}
     with tempfile.TemporaryFile() as later:
         processes: list[subprocess.Popen[bytes]] = []
         for arguments in suites:
