@@ -225,7 +225,7 @@ def _notes(
         "lesion's area; 0.5 is what area alone can tell there.",
     ]
     fair = [method for method in found if method != "oracle"]
-    for name in ("cam_precision", "accuracy"):
-        order = sorted(fair, key=lambda method: -_mean(found[method], name))
-        notes.append(f"Best {name.replace('_', ' ')} without the masks at test: {TITLES[order[0]]}.")
+    for name in ("cam_precision", "accuracy") if fair else ():
+        best = max(fair, key=lambda method: _mean(found[method], name))
+        notes.append(f"Best {name.replace('_', ' ')} without the masks at test: {TITLES[best]}.")
     return notes
