@@ -141,9 +141,9 @@ def annotation_vector(
     """The subset of attributes that made each case's label.
 
     A larger subset never has the smaller effect when labels are monotone, so the highest score alone would nearly
-    always name as many attributes as it may. Of the subsets whose score is within `margin` posterior standard deviations (of
-    the difference) of the highest, the smallest is taken, among equals that of the highest score; `margin` 0 is the
-    highest score itself, ties going to the smaller subset.
+    always name as many attributes as it may. Of the subsets whose score is within `margin` posterior standard
+    deviations (of the difference) of the highest, the smallest is taken, among equals that of the highest score;
+    `margin` 0 is the highest score itself, ties going to the smaller subset.
 
     Args:
         attributes: (N, P). labels: (N,).
