@@ -22,7 +22,7 @@ def test_info_lists_the_stored_models_and_tasks(server):
     assert set(info["models"]) >= {"tiny", "slow"}
     tiny = info["models"]["tiny"]
     assert (tiny["type"], tiny["labels"], tiny["dimension"]) == ("segmentation", {"lesion": 1}, 3)
-    assert set(info["trainers"]) == {"fast", "nnunet", "classifier"}
+    assert set(info["trainers"]) == {"fast", "nnunet", "classifier", "aligned"}
     assert set(info["strategies"]) == {"random", "suspicion", "uncertainty"}
     assert set(info["scoring"]) == {"agreement", "quality"}
 

@@ -43,7 +43,7 @@ def test_it_serves_the_same_app(stock):
     info = stock.request("GET", "/info/").json()
     assert info["name"] == "SlicerXAI"
     assert info["models"] == {}
-    assert set(info["trainers"]) == {"fast", "nnunet", "classifier"}
+    assert set(info["trainers"]) == {"fast", "nnunet", "classifier", "aligned"}
     assert stock.request("GET", "/explain/").status_code == 200
 
 

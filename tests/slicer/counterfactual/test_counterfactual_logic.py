@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from made_by_hand import CORNER, changes, explanation, prepared, result
+from changes_by_hand import CORNER, changes, explanation, prepared, result
 from saliency_scenes import (
     GRIDS,
     LANDMARK,
@@ -148,7 +148,7 @@ def test_fade_and_difference_in_slicers_own_views(logic: Any, volume: Any, slice
 
 def segmentation(affine: np.ndarray, shape: tuple[int, ...], place: np.ndarray | None = None) -> Any:
     """The lesion, or a ball about another place, drawn on a grid of its own."""
-    from made_by_hand import mark
+    from changes_by_hand import mark
 
     voxels = blob(affine, shape) > 0.2 if place is None else mark(affine, shape, place, 8.0) > 0
     outline = Outline("lesion", "Lesion", "#ffffff", Volume(voxels.astype(np.uint8), affine))
