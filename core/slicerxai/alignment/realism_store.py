@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import pickle
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from slicerxai.alignment.realism_parameters import RealismParameters
 from slicerxai.data.files import replaced_bytes, replaced_text
 from slicerxai.errors import ConflictError, InputError, NotFoundError
+from slicerxai.models.bound_files import IDENTIFIER, BoundFiles
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from slicerxai.alignment.plausibility import Realism
 
 FORMAT = 1
-_ID = re.compile(r"[0-9a-f]{12}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -42,14 +40,11 @@ class StoredRealism:
     realism: Realism
 
 
-class RealismStore:
+class RealismStore(BoundFiles):
     """Below one folder, `MODEL DIGEST/ID.pt` (tensors) and `ID.json`, which is written last: there whole or not at all.
 
     Asking for the newest id needs no torch.
     """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
 
     def save(self, model: str, realism: Realism) -> str:
         """Keep it and return its id. The same again has the same id and becomes the newest."""
@@ -77,11 +72,6 @@ class RealismStore:
         replaced_text(folder / f"{identifier}.json", json.dumps(described, indent=2))
         return identifier
 
-    def newest_id(self, model_digest: str) -> str | None:
-        """Id of what was saved last for a model; None when there is nothing."""
-        found = [(self._content(path)["created"], path.stem) for path in self._files(model_digest)]
-        return max(found)[1] if found else None
-
     def newest(self, model_digest: str, device: torch.device | None = None) -> StoredRealism | None:
         """What was saved last for a model; None when there is nothing. Raises `InputError` for damaged files."""
         identifier = self.newest_id(model_digest)
@@ -95,7 +85,7 @@ class RealismStore:
             NotFoundError: nothing has this id.
             ConflictError: it belongs to another model.
         """
-        if not _ID.fullmatch(identifier):
+        if not IDENTIFIER.fullmatch(identifier):
             msg = f"bad id {identifier[:40]!r}; 12 hexadecimal digits are accepted"
             raise InputError(msg)
         path = next(iter(sorted(self.root.glob(f"*/{identifier}.json"))), None)
@@ -109,15 +99,6 @@ class RealismStore:
             msg = f"{identifier} was learned for another model ({content['model']!r}); learn this one's images"
             raise ConflictError(msg)
         return StoredRealism(identifier, content["model"], content["created"], _read(path, content, device))
-
-    def _files(self, model_digest: str) -> list[Path]:
-        return [path for path in self._folder(model_digest).glob("*.json") if _ID.fullmatch(path.stem)]
-
-    def _folder(self, model_digest: str) -> Path:
-        if not _DIGEST.fullmatch(model_digest):
-            msg = f"bad model digest {model_digest[:80]!r}; a SHA-256 of 64 hexadecimal digits is accepted"
-            raise InputError(msg)
-        return self.root / model_digest
 
     @staticmethod
     def _content(path: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from slicerxai.data.files import replaced_text
 from slicerxai.errors import InputError, NotFoundError
+from slicerxai.models.bound_files import IDENTIFIER, BoundFiles
 
 if TYPE_CHECKING:
     from slicerxai.monitoring.alarm import Alarm
@@ -22,8 +22,6 @@ AlarmKind = Literal["classes", "lesions"]
 """Alarms over the classes of a classifier, and over the lesions of a segmenter."""
 
 FORMAT = 1
-_ID = re.compile(r"[0-9a-f]{12}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,8 @@ class StoredAlarm:
     alarm: Alarm | LesionAlarm
 
 
-class AlarmStore:
+class AlarmStore(BoundFiles):
     """The alarms below one folder, each a file `MODEL DIGEST/ID.json`. An alarm is there whole or not at all."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
 
     def save(self, model: str, alarm: Alarm | LesionAlarm) -> str:
         """Keep an alarm and return its id. The same alarm again has the same id and becomes the newest."""
@@ -66,11 +61,6 @@ class AlarmStore:
         replaced_text(folder / f"{identifier}.json", json.dumps(content, indent=2))
         return identifier
 
-    def newest_id(self, model_digest: str) -> str | None:
-        """Id of the alarm that was saved last for a model; None when it has none."""
-        found = [(self._content(path)["created"], path.stem) for path in self._files(model_digest)]
-        return max(found)[1] if found else None
-
     def newest(self, model_digest: str) -> StoredAlarm | None:
         """The alarm that was saved last for a model; None when it has none.
 
@@ -88,7 +78,7 @@ class AlarmStore:
             NotFoundError: no such alarm.
             ConflictError: it was fitted for another model.
         """
-        if not _ID.fullmatch(identifier):
+        if not IDENTIFIER.fullmatch(identifier):
             msg = f"bad alarm id {identifier[:40]!r}; 12 hexadecimal digits are accepted"
             raise InputError(msg)
         path = next(iter(sorted(self.root.glob(f"*/{identifier}.json"))), None)
@@ -99,15 +89,6 @@ class AlarmStore:
         content = self._content(path)
         alarm = _parser(content["kind"])(json.dumps(content["alarm"]), model_digest)
         return StoredAlarm(identifier, content["kind"], content["model"], content["created"], alarm)
-
-    def _files(self, model_digest: str) -> list[Path]:
-        return [path for path in self._folder(model_digest).glob("*.json") if _ID.fullmatch(path.stem)]
-
-    def _folder(self, model_digest: str) -> Path:
-        if not _DIGEST.fullmatch(model_digest):
-            msg = f"bad model digest {model_digest[:80]!r}; a SHA-256 of 64 hexadecimal digits is accepted"
-            raise InputError(msg)
-        return self.root / model_digest
 
     @staticmethod
     def _content(path: Path) -> dict[str, Any]:
