@@ -1,4 +1,4 @@
-"""Task runner: `python tasks.py demo [IMAGE]` and `python tasks.py test`, with nothing but Python ≥ 3.11 installed.
+"""Task runner: `python tasks.py demo [IMAGE]`, `… docs` and `… test`, with nothing but Python ≥ 3.11 installed.
 
 Each makes `.venv` in this folder on first use, installs the exact versions of `constraints.txt`, and goes on.
 """
@@ -13,15 +13,26 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from ctypes.util import find_library
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
-SYSTEM_PROGRAMS = {"chromium": "chromium"}
+SYSTEM_PROGRAMS = {"chromium": "chromium", "Orthanc": "orthanc", "dciodvfy": "dicom3tools"}
 """Debian packages that the tests use, by the program that shows that they are there."""
+SYSTEM_FILES = {"/usr/share/orthanc/plugins/libOrthancDicomWeb.so": "orthanc-dicomweb"}
+"""The same, by a file that shows it."""
+SERVICES = {"orthanc": "orthanc"}
+"""Services that installing a package would start, by the package; the tests start their own."""
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""Debian's packages ask this program whether to start what they install; 101 forbids it."""
+PROGRAM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 SYSTEM_LIBRARIES = {
     "EGL": "libegl1",
     "GL": "libgl1",
@@ -35,9 +46,15 @@ SYSTEM_LIBRARIES = {
 """Debian packages of the libraries that Qt and VTK load on Linux; the tests of the Slicer modules crash without."""
 SOFTWARE_DRIVER = ("dri/swrast_dri.so", "libgl1-mesa-dri")
 """What draws without a graphics card, below a library folder, and its Debian package."""
-SLICER_TESTS = ROOT / "tests" / "slicer"
+OWN_PROCESSES = ("tests/slicer", "tests/viewer")
+"""Qt and a scene of Slicer, and a browser beside one: never in one process with other tests or one another."""
+PARTS = (
+    ("tests/holes", "tests/monailabel_app"),
+    ("tests/benchmarks", "tests/deploy", "tests/dicom", "tests/docs", "tests/integration"),
+)
+"""Tests in processes of their own so that two processes at a time end at about the same time."""
 NO_TESTS = 5
-"""pytest's exit code when nothing matched, which is fine for one of two suites."""
+"""pytest's exit code when nothing matched, which is fine for one of several suites."""
 
 
 def run(*command: str | Path, **environment: str) -> None:
@@ -78,13 +95,30 @@ def install() -> None:
 
 def missing_system_packages() -> list[str]:
     """Debian packages for the tests that are not there."""
-    missing = [package for program, package in SYSTEM_PROGRAMS.items() if not shutil.which(program)]
+    missing = [package for program, package in SYSTEM_PROGRAMS.items() if not shutil.which(program, path=PROGRAM_PATH)]
+    missing += [package for file, package in SYSTEM_FILES.items() if not Path(file).exists()]
     if sys.platform == "linux":
         missing += [package for library, package in SYSTEM_LIBRARIES.items() if not find_library(library)]
         driver, package = SOFTWARE_DRIVER
         if not any(any(Path("/usr").glob(f"{folder}/{driver}")) for folder in ("lib", "lib64", "lib/*")):
             missing.append(package)
     return missing
+
+
+@contextmanager
+def no_service_starts(policy: Path) -> Iterator[None]:
+    """Meanwhile packages install their services without starting them. A policy that is there already stays."""
+    try:
+        with policy.open("x") as file:
+            file.write("#!/bin/sh\nexit 101\n")
+    except FileExistsError:
+        yield
+        return
+    try:
+        policy.chmod(0o755)
+        yield
+    finally:
+        policy.unlink()
 
 
 def install_system_packages() -> None:
@@ -94,7 +128,13 @@ def install_system_packages() -> None:
         return
     if os.name == "posix" and shutil.which("apt-get") and os.geteuid() == 0:
         run("apt-get", "update", "-qq")
-        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, DEBIAN_FRONTEND="noninteractive")
+        with no_service_starts(POLICY):
+            run(
+                *("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing),
+                DEBIAN_FRONTEND="noninteractive",
+            )
+        for service in (SERVICES[package] for package in missing if package in SERVICES):
+            run("update-rc.d", service, "disable")  # nor at the next boot
     else:
         print(f"Not installed (Debian's names): {', '.join(missing)}; tests that need them skip or fail.", flush=True)
 
@@ -105,47 +145,69 @@ def demo(arguments: list[str]) -> None:
     run(PYTHON, "-m", "slicerxai.cli.main", "demo", *arguments)
 
 
-def suites(arguments: list[str]) -> list[list[str]]:
-    """The arguments of each pytest process: Qt and a scene (`tests/slicer`) never share one with the other tests.
+def docs(arguments: list[str]) -> None:
+    """The documentation site, into build/docs, without a network. A warning is a failure. Arguments are Sphinx's."""
+    install()
+    out = ROOT / "build"
+    options = ["-W", "--keep-going", "-q", "-b", "html", "-d", str(out / "docs-read"), *arguments]
+    run(PYTHON, "-m", "sphinx", *options, "docs", out / "docs", OMP_NUM_THREADS="1")
+    print(f"Site: {out / 'docs' / 'index.html'}")
 
-    Named files and folders go where they belong, and options to both; without a name both run.
+
+def suites(arguments: list[str]) -> list[list[str]]:
+    """The arguments of each pytest process: those of `OWN_PROCESSES` are apart from one another and from the others.
+
+    Named files and folders go where they belong, and options to all; without a name all run.
     """
     paths = {text: (ROOT / text.split("::")[0]).resolve() for text in arguments}
     named = {text: path for text, path in paths.items() if path.exists() and path.is_relative_to(ROOT / "tests")}
-    slicer = [text for text, path in named.items() if path.is_relative_to(SLICER_TESTS)]
+    if not named:
+        others = [*arguments, *(f"--ignore={folder}" for part in PARTS for folder in part)]
+        alone = ([*arguments, folder] for folder in OWN_PROCESSES)
+        return [others, *alone, *([*arguments, *part] for part in PARTS)]
+    own = {
+        folder: [text for text, path in named.items() if path.is_relative_to(ROOT / folder)] for folder in OWN_PROCESSES
+    }
+    apart = {text for texts in own.values() for text in texts}
     chosen = []
-    if len(slicer) < len(named) or not named:
-        chosen.append([text for text in arguments if text not in slicer])  # pytest's settings leave tests/slicer out
-    if slicer or not named or ROOT / "tests" in named.values():
-        options = [text for text in arguments if text not in named or text in slicer]
-        chosen.append([*options, *([] if slicer else ["tests/slicer"])])
+    if len(apart) < len(named):
+        chosen.append([text for text in arguments if text not in apart])  # pytest's settings leave the others out
+    for folder, texts in own.items():
+        if texts or ROOT / "tests" in named.values():
+            options = [text for text in arguments if text not in named or text in texts]
+            chosen.append([*options, *([] if texts else [folder])])
     return chosen
 
 
 def run_tests(suites: list[list[str]]) -> list[int]:
     """The exit code of each pytest process, with coverage.
 
-    They run at the same time, as many tests wait for servers and windows, and share the cores, at most two each. The
-    first one's output is shown as it comes, the other's when both are done.
+    Two run at a time: many tests wait for servers and windows. They share the cores, at most two each. The first one's
+    output is shown as it comes, the others' when all are done.
     """
-    threads = max(1, min(2, (os.cpu_count() or 1) // len(suites)))
+    threads = max(1, min(2, (os.cpu_count() or 1) // min(2, len(suites))))
     environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "QT_QPA_PLATFORM": "offscreen"}
-    with tempfile.TemporaryFile() as later:
-        processes: list[subprocess.Popen[bytes]] = []
-        for arguments in suites:
+    started: list[subprocess.Popen[bytes]] = []
+    with ExitStack() as files, ThreadPoolExecutor(2) as pool:
+        later = [files.enter_context(tempfile.TemporaryFile()) for _ in suites[1:]]
+
+        def finished(arguments: list[str], output: Any) -> int:
             command = [str(PYTHON), "-m", "coverage", "run", "-m", "pytest", *arguments]
             print("+", *command, flush=True)
-            output = later if processes else None
-            processes.append(
+            started.append(
                 subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output)
             )
+            return started[-1].wait()
+
         try:
-            return [process.wait() for process in processes]
+            return list(pool.map(finished, suites, [None, *later]))
         finally:
-            for process in processes:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in started:
                 process.terminate()
-            later.seek(0)
-            shutil.copyfileobj(later, sys.stdout.buffer)
+            for output in later:
+                output.seek(0)
+                shutil.copyfileobj(output, sys.stdout.buffer)
             sys.stdout.flush()
 
 
@@ -172,12 +234,15 @@ def main() -> None:
     commands = parser.add_subparsers(dest="task", required=True)
     commands.add_parser("install", help="make .venv and install everything into it")
     commands.add_parser("demo", help=demo.__doc__, add_help=False)
+    commands.add_parser("docs", help=docs.__doc__, add_help=False)
     commands.add_parser("test", help=test.__doc__, add_help=False)
     known, rest = parser.parse_known_args()
     if known.task == "install":
         install()
     elif known.task == "demo":
         demo(rest)
+    elif known.task == "docs":
+        docs(rest)
     else:
         test(rest)
 

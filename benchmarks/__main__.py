@@ -31,7 +31,17 @@ BENCHMARKS = {
     "lesion_quality": "which predicted lesions are false: an alarm over lesions beside mean probability and volume",
     "alignment_cost": "seconds and memory of the implicit gradient through counterfactuals, beside unrolling",
     "alignment_scanner_mark": "a classifier of lesion regions that learned a scanner's mark, found out and repaired",
+    "property_level": "level and power of the tests of a property: the published one, increments, control paths",
+    "property_speed": "the permutation test beside scipy's, and paths that are read in batches",
     "alignment_table1": "lesions with a symbol that coincides with the label: nine methods (needs --data)",
+    "property_training": "a colour patch learned and forgotten again in the course of a training (needs --data)",
+    "property_table": "locally biased decisions on dermoscopy: property gradients and six baselines (needs --data)",
+    "property_diffusion": "generated sequences of held-out slices: what changes, measured apart, and what stays",
+    "property_centre": "a dependence that training at one centre planted, found among ten properties",
+    "server_faults": "what breaks around the server, before, during and after a job, and what becomes of the job",
+    "reader_fuzz": "damaged and hostile files, documents and parameters: crashes, time, memory, files written",
+    "server_schema": "requests made from the OpenAPI document, good and hostile: server errors, hangs, files written",
+    "server_load": "50 clients for 5 minutes, at the server and at stock MONAI Label: errors, delays, memory, results",
 }
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 

@@ -1,4 +1,4 @@
-"""Slicer module “Counterfactuals”: what would have to be different for the model to decide otherwise."""
+"""Slicer module “Counterfactuals & Interventions”: what would have to change for the model to decide otherwise."""
 
 from __future__ import annotations
 
@@ -6,34 +6,52 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# Installed, XAILib and XAIPanels lie beside this file, which Slicer's module path covers. In a source tree they are one
-# folder up.
-if not (Path(__file__).parent / "XAILib").is_dir() and str(Path(__file__).parents[1]) not in sys.path:
-    sys.path.append(str(Path(__file__).parents[1]))
+# Installed, what the modules share lies beside this file, which Slicer's module path covers. In a source tree it has
+# folders of its own.
+if not (Path(__file__).parent / "XAILib").is_dir():
+    extension = Path(__file__).parents[1]
+    sys.path += [str(path) for path in (extension, extension / "XAIProperty") if str(path) not in sys.path]
 
+from slicer.i18n import tr as _
+from XAIPanels import self_test
 from XAIPanels.module import PanelModule, PanelWidget
+from XAIPanels.tabs import Tab, Tabs
 from XAIPanels.words import RESEARCH_USE
 
 
 class XAICounterfactual(PanelModule):
     """What Slicer shows of the module in its menus."""
 
-    title = "Counterfactuals"
-    dependencies = ("Segmentations", "Volumes", "Markups")
-    text = f"""
-Asks an explanation server for the smallest change of an image that would have made a model decide otherwise, shows
-whether that change lies inside the lesion, and has the model retrained so that it does. <b>{RESEARCH_USE}</b>
-"""
+    title = _("Counterfactuals & Interventions")
+    dependencies = ("Segmentations", "Volumes", "Markups", "Sequences")
+    text = _("""
+<b>Counterfactuals</b> asks an explanation server for the smallest change of an image that would have made a model
+decide otherwise, shows whether that change lies inside the lesion, and has the model retrained so that it does. <b>What
+if?</b> asks what the model would predict if this very image had another contrast, more noise, thicker slices, fewer
+lesions …, shows image and prediction at every step of the way, and says whether the prediction depends on it.
+<b>{research_use}</b>
+""").format(research_use=RESEARCH_USE)
 
 
 class XAICounterfactualWidget(PanelWidget):
-    """The module's panel."""
+    """The module's panels."""
 
     def make_panel(self) -> Any:
+        hint = _("The smallest change of the image that would have made the model decide otherwise.")
+        change = Tab(_("Counterfactuals"), hint, ("counterfactual",), self._counterfactual)
+        hint = _("What the model would predict if this image had another contrast, more noise, fewer lesions …")
+        return Tabs([change, Tab(_("What if?"), hint, ("property",), self._property)])
+
+    def _counterfactual(self) -> Any:
         from XAICounterfactualLib.widget import CounterfactualPanel
 
-        return CounterfactualPanel(self.resourcePath("UI/XAICounterfactual.ui"))
+        return CounterfactualPanel(self.form("XAICounterfactual"))
 
-    def exit(self) -> None:
-        if self.panel is not None:
-            self.panel.leave()
+    def _property(self) -> Any:
+        from XAIPropertyLib.widget import PropertyPanel
+
+        return PropertyPanel(self.form("XAIProperty"))
+
+
+class XAICounterfactualTest(self_test.PanelTest):
+    """The module's self test."""

@@ -12,9 +12,10 @@ from typing import Any
 import requests
 
 from .errors import ServerError
+from .i18n import tr as _
 from .wire import DeadlineError
 
-NOT_OURS = "At {url} a web server answers, but not the explain server. Check the address."
+NOT_OURS = _("At {url} a web server answers, but not the explain server. Check the address.")
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,18 @@ def of_exception(error: Exception, url: str, seconds: float) -> Exception:
     """The error to raise instead of one of `requests`; others come back as they are."""
     if isinstance(error, (requests.Timeout, DeadlineError)):
         return ServerError(
-            f"The server at {url} does not answer within {seconds:.0f} seconds. It may be overloaded, or a firewall "
-            "is in the way; try again, or ask whoever runs it.",
+            _(
+                "The server at {url} does not answer within {seconds:.0f} seconds. It may be overloaded, or a firewall "
+                "is in the way; try again, or ask whoever runs it."
+            ).format(url=url, seconds=seconds),
             "timeout",
         )
     if isinstance(error, requests.exceptions.SSLError):
         return _of_tls(error, url)
     if isinstance(error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
-        return ServerError(f"The connection to {url} broke off during the transfer; try again.", "unreachable")
+        return ServerError(
+            _("The connection to {url} broke off during the transfer; try again.").format(url=url), "unreachable"
+        )
     if isinstance(error, requests.RequestException):
         return _of_connection(error, url)
     return error
@@ -54,13 +59,17 @@ def _of_tls(error: Exception, url: str) -> ServerError:
     text = str(error).lower()
     if "certificate" in text or "hostname" in text:
         return ServerError(
-            f"The certificate of {url} is not trusted, so nothing was sent. Ask whoever runs the server for its "
-            "certificate authority's file, or check the address.",
+            _(
+                "The certificate of {url} is not trusted, so nothing was sent. Ask whoever runs the server for its "
+                "certificate authority's file, or check the address."
+            ).format(url=url),
             "tls",
         )
     return ServerError(
-        f"No encrypted connection to {url} could be made. If the server has no encryption, the address starts with "
-        "http:// instead of https://.",
+        _(
+            "No encrypted connection to {url} could be made. If the server has no encryption, the address starts with "
+            "http:// instead of https://."
+        ).format(url=url),
         "tls",
     )
 
@@ -68,22 +77,33 @@ def _of_tls(error: Exception, url: str) -> ServerError:
 def _of_connection(error: Exception, url: str) -> ServerError:
     text = str(error)
     if any(sign in text for sign in ("NameResolutionError", "getaddrinfo", "Name or service", "nodename nor")):
-        return ServerError(f"No computer of the name in {url} is known; check the address.", "unreachable")
+        return ServerError(
+            _("No computer of the name in {url} is known; check the address.").format(url=url), "unreachable"
+        )
     if "BadStatusLine" in text or "UnknownProtocol" in text:
         return ServerError(
-            f"Something answers at {url}, but it is not a web server (or one that wants https://); check the address.",
+            _(
+                "Something answers at {url}, but it is not a web server (or one that wants https://); check the "
+                "address."
+            ).format(url=url),
             "not_explain_server",
         )
     if "Connection aborted" in text or "RemoteDisconnected" in text or "reset" in text:
         return ServerError(
-            f"The server at {url} closed the connection without an answer. It may be restarting; try again.",
+            _("The server at {url} closed the connection without an answer. It may be restarting; try again.").format(
+                url=url
+            ),
             "unreachable",
         )
     if "refused" in text or "10061" in text:  # 10061: the same on Windows
         return ServerError(
-            f"Nothing listens at {url}. Check the address and port, and that the server was started.", "unreachable"
+            _("Nothing listens at {url}. Check the address and port, and that the server was started.").format(url=url),
+            "unreachable",
         )
-    return ServerError(f"{url} cannot be reached from this computer; check the address and the network.", "unreachable")
+    return ServerError(
+        _("{url} cannot be reached from this computer; check the address and the network.").format(url=url),
+        "unreachable",
+    )
 
 
 def checked(answer: Answer, url: str, has_token: bool) -> Answer:
@@ -93,35 +113,48 @@ def checked(answer: Answer, url: str, has_token: bool) -> Answer:
         return answer
     detail = detail_of(answer)
     if status == 401 and not has_token:
-        raise ServerError("The server asks for a token; enter the one that its administrator gave you.",
+        raise ServerError(_("The server asks for a token; enter the one that its administrator gave you."),
                           "unauthorised", status)  # fmt: skip
     if status == 401:
         raise ServerError(
-            "The server does not accept the token: it is wrong or has expired. Enter a new one.", "unauthorised", status
+            _("The server does not accept the token: it is wrong or has expired. Enter a new one."),
+            "unauthorised",
+            status,
         )
     if status == 403:
-        reason = f": {_sentence(detail)}" if detail else "; ask its administrator for the right to use it."
-        raise ServerError(f"The server does not let you in{reason}", "unauthorised", status)
+        reason = f": {_sentence(detail)}" if detail else _("; ask its administrator for the right to use it.")
+        raise ServerError(_("The server does not let you in{reason}").format(reason=reason), "unauthorised", status)
     if 300 <= status < 400:
-        target = answer.headers.get("Location", "another address")
+        target = answer.headers.get("Location", _("another address"))
         raise ServerError(
-            f"{url} sends on to {target[:200]}; if that is the server, enter its address.", "not_explain_server", status
+            _("{url} sends on to {target}; if that is the server, enter its address.").format(
+                url=url, target=target[:200]
+            ),
+            "not_explain_server",
+            status,
         )
     if status == 429:
         seconds = retry_after(answer.headers.get("Retry-After"))
-        when = "later" if seconds is None else f"in {max(1, round(seconds))} seconds"
+        when = _("later") if seconds is None else _("in {number} seconds").format(number=max(1, round(seconds)))
         reason = f" ({detail.rstrip('.')})" if detail else ""
-        raise ServerError(f"The server is busy{reason}. Try again {when}.", "refused", status, seconds)
-    if status >= 500:
-        reason = f": {_sentence(detail)}" if detail else f" (HTTP {status})."
         raise ServerError(
-            f"The server has a fault{reason} Try again; if it stays, tell whoever runs the server.",
+            _("The server is busy{reason}. Try again {when}.").format(reason=reason, when=when),
+            "refused",
+            status,
+            seconds,
+        )
+    if status >= 500:
+        reason = f": {_sentence(detail)}" if detail else _(" (HTTP {status}).").format(status=status)
+        raise ServerError(
+            _("The server has a fault{reason} Try again; if it stays, tell whoever runs the server.").format(
+                reason=reason
+            ),
             "server_fault",
             status,
         )
     if not detail:
         raise ServerError(NOT_OURS.format(url=url), "not_explain_server", status)
-    raise ServerError(f"The server refuses: {_sentence(detail)}", "refused", status)
+    raise ServerError(_("The server refuses: {detail}").format(detail=_sentence(detail)), "refused", status)
 
 
 def detail_of(answer: Answer) -> str:
@@ -136,7 +169,7 @@ def detail_of(answer: Answer) -> str:
         return ""
     accepted = document.get("accepted")
     if isinstance(accepted, list) and accepted and not all(str(item) in detail for item in accepted):
-        detail += f" (accepted: {', '.join(map(str, accepted))})"
+        detail += _(" (accepted: {text})").format(text=", ".join(map(str, accepted)))
     return detail[:2000].strip()
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Union
 
 from .client import OnProgress
+from .i18n import tr as _
+from .stopping import Stop
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Background:
     def start(self, function: Function) -> None:
         """Call `function(stop, progress)` in a daemon thread. Raises `RuntimeError` while another one runs."""
         if self.running:
-            msg = "other work is still running; cancel it and wait for its end first"
+            msg = _("other work is still running; cancel it and wait for its end first")
             raise RuntimeError(msg)
         self._run = _Run(function)
 
@@ -73,6 +75,12 @@ class Background:
         """Ask the work to stop; its end is told by `poll`."""
         if self._run is not None:
             self._run.stop.set()
+
+    def leave(self) -> None:
+        """Forget the work; it ends by itself as soon as the server has its job, which goes on there."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.stop.leave()
 
     def close(self, timeout: float = 2.0) -> bool:
         """Ask it to stop, wait so many seconds at most, and forget it; whether it has ended.
@@ -91,7 +99,7 @@ class _Run:
     """A function in its thread."""
 
     def __init__(self, function: Function) -> None:
-        self.stop = threading.Event()
+        self.stop = Stop()
         self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self._work, args=(function,), name="XAILib background", daemon=True)
         self.thread.start()

@@ -6,15 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+CASE, COHORT = "case", "cohort"
+
 
 @dataclass(frozen=True)
 class Method:
-    """A method of explanation; `parameters` is the JSON schema of what it can be asked."""
+    """A method of explanation.
+
+    Attributes:
+        parameters: the JSON schema of what it can be asked.
+        subject: what it explains, CASE (one image) or COHORT; a word that this version does not know stays as it is.
+    """
 
     name: str
     title: str
     summary: str
     parameters: Mapping[str, Any]
+    subject: str = CASE
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,13 @@ def catalogue_of(document: Any) -> Catalogue:
         return Catalogue(
             version=_text(document["version"]),
             methods=tuple(
-                Method(_text(one["name"]), _text(one["title"]), _text(one["summary"]), dict(one["parameters"]))
+                Method(
+                    name=_text(one["name"]),
+                    title=_text(one["title"]),
+                    summary=_text(one["summary"]),
+                    parameters=dict(one["parameters"]),
+                    subject=_text(one.get("subject", CASE)),
+                )
                 for one in document["methods"]
             ),
             models=tuple(

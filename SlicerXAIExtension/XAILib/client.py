@@ -13,6 +13,7 @@ from .catalogue import Catalogue, catalogue_of
 from .cohorts import Cohort, Cohorts, cohort_of, cohorts_of
 from .connection import Connection, Received, megabytes, quoted
 from .errors import ServerError, Stopped
+from .i18n import tr as _
 from .job import Job, job_of
 from .result import Result
 from .upload import Upload
@@ -69,18 +70,24 @@ class Client(Connection):
         self,
         cohort: str,
         case: str,
-        modality: str,
+        modality: str | Sequence[str],
         raters: Sequence[str],
         stop: Event | None = None,
         progress: OnProgress | None = None,
     ) -> Result:
-        """One image and some masks of a case of a cohort.
+        """One or more images and some masks of a case of a cohort; all of a kind of which none is named.
 
         `parameters["images"]` and `parameters["masks"]` of the result name the part of each modality and rater.
         """
-        query = urllib.parse.urlencode([("modality", modality), *(("rater", rater) for rater in raters)])
+        modalities = (modality,) if isinstance(modality, str) else modality
+        named = [("modality", name) for name in modalities] + [("rater", name) for name in raters]
+        query = urllib.parse.urlencode(named)
         route = f"/explain/cohorts/{quoted(cohort)}/cases/{quoted(case)}?{query}"
-        return self._parts(route, stop, progress, "case")
+        return self._parts(route, stop, progress, _("case"))
+
+    def sample(self, stop: Event | None = None, progress: OnProgress | None = None) -> Result:
+        """A synthetic case, in the form of `case`."""
+        return self._parts("/explain/sample", stop, progress, _("sample case"))
 
     def upload(self, paths: Sequence[Path], stop: Event | None = None, progress: OnProgress | None = None) -> str:
         """Send images as a session and return its id.
@@ -98,7 +105,11 @@ class Client(Connection):
         def watch() -> None:
             if progress is not None:
                 waiting = body.sent >= body.total
-                message = "The server reads the image" if waiting else f"Sending the image ({megabytes(body.total)})"
+                message = (
+                    _("The server reads the image")
+                    if waiting
+                    else _("Sending the image ({total})").format(total=megabytes(body.total))
+                )
                 progress(min(1.0, body.sent / body.total), message, None)
 
         answer = self.ask(
@@ -165,7 +176,7 @@ class Client(Connection):
     def result(self, identifier: str, stop: Event | None = None, progress: OnProgress | None = None) -> Result:
         """Fetch the result of a job that is done, every part of it verified."""
         route = f"/explain/jobs/{quoted(identifier)}/result"
-        return self._parts(route, stop, progress, "result", identifier)
+        return self._parts(route, stop, progress, _("result"), identifier)
 
     def report(self, identifier: str, stop: Event | None = None) -> str:
         """The result of a job as one HTML page."""
@@ -181,7 +192,9 @@ class Client(Connection):
         def watch() -> None:
             if progress is not None and received.total:
                 share = min(1.0, received.size / received.total)
-                progress(share, f"Fetching the {what} ({megabytes(received.total)})", None)
+                progress(
+                    share, _("Fetching the {what} ({total})").format(what=what, total=megabytes(received.total)), None
+                )
 
         answer = self.ask("GET", route, stop=stop, transfer=True, watch=watch, received=received)
         return Result.parse(answer.body, answer.headers.get("Content-Type", ""), job=job)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from .i18n import tr as _
+
 Value = Union[str, float]
 
 
@@ -16,13 +18,15 @@ class OneOf:
     values: tuple[Value, ...]
 
     def holds(self, value: Value) -> bool:
+        """Whether a case with this value is selected."""
         return value in self.values
 
     def document(self) -> dict[str, Any]:
+        """As the server takes it."""
         return {"values": list(self.values)}
 
     def __str__(self) -> str:
-        return " or ".join(map(shown, self.values))
+        return _(" or ").join(map(shown, self.values))
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,22 @@ class Between:
     maximum: float | None
 
     def holds(self, value: Value) -> bool:
+        """Whether a case with this value is selected."""
         if isinstance(value, str):
             return False
         return (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum)
 
     def document(self) -> dict[str, Any]:
+        """As the server takes it."""
         ends = {"minimum": self.minimum, "maximum": self.maximum}
         return {name: end for name, end in ends.items() if end is not None}
 
     def __str__(self) -> str:
         if self.minimum is None:
-            return f"up to {self.maximum:g}"
-        return f"from {self.minimum:g}" + ("" if self.maximum is None else f" to {self.maximum:g}")
+            return _("up to {maximum:g}").format(maximum=self.maximum)
+        return _("from {minimum:g}").format(minimum=self.minimum) + (
+            "" if self.maximum is None else _(" to {maximum:g}").format(maximum=self.maximum)
+        )
 
 
 Condition = Union[OneOf, Between]
@@ -79,7 +87,7 @@ class Environment:
 
     def __str__(self) -> str:
         conditions = ", ".join(f"{key} {test}" for key, test in self.where.items())
-        return f"{conditions or 'all cases'}; rater {self.rater}"
+        return _("{value}; rater {rater}").format(value=conditions or _("all cases"), rater=self.rater)
 
 
 @dataclass(frozen=True)

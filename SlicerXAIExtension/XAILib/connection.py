@@ -13,6 +13,7 @@ import requests
 
 from .answers import Answer, checked, of_exception
 from .errors import ServerError
+from .i18n import tr as _
 from .wire import exchange
 
 PIECE = 256 * 1024
@@ -31,6 +32,7 @@ class Received:
         self.total = 0
 
     def read(self, response: requests.Response, limit: int | None) -> Answer:
+        """The whole body, counted as it comes. Raises `ServerError` beyond the limit, in bytes."""
         length = response.headers.get("Content-Length", "")
         self.total = int(length) if length.isdigit() else 0
         pieces = []
@@ -38,10 +40,12 @@ class Received:
             pieces.append(piece)
             self.size += len(piece)
             if limit is not None and self.size > limit:
-                msg = f"The server sends more than {megabytes(limit)} where a short answer is expected."
+                msg = _("The server sends more than {limit} where a short answer is expected.").format(
+                    limit=megabytes(limit)
+                )
                 raise ServerError(msg, "not_explain_server", response.status_code)
         if self.size < self.total:
-            msg = f"only {self.size} of {self.total} bytes came"
+            msg = _("only {size} of {total} bytes came").format(size=self.size, total=self.total)
             raise requests.exceptions.ChunkedEncodingError(msg)
         return Answer(response.status_code, response.headers, b"".join(pieces))
 
@@ -144,9 +148,12 @@ class Connection:
         return checked(answer, self.url, self._auth.has_token)
 
     def not_understood(self) -> ServerError:
+        """The error of an answer of another form."""
         return ServerError(
-            f"The server at {self.url} answers in a way that this panel does not understand; their versions may "
-            "differ, or it is another server.",
+            _(
+                "The server at {url} answers in a way that this panel does not understand; their versions may differ, "
+                "or it is another server."
+            ).format(url=self.url),
             "not_explain_server",
         )
 
@@ -154,19 +161,23 @@ class Connection:
 def _checked_url(url: str) -> tuple[str, str]:
     """The address without a slash at its end, and its host when that is this machine (else an empty text)."""
     url = url.strip()
-    example = "such as http://127.0.0.1:8000"
+    example = _("such as http://127.0.0.1:8000")
     try:
         parts = urllib.parse.urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, _unused = parts.hostname, parts.port
     except ValueError:
-        raise ServerError(f"“{url}” is not an address; enter one {example}.", "unreachable") from None
+        raise ServerError(
+            _("“{url}” is not an address; enter one {example}.").format(url=url, example=example), "unreachable"
+        ) from None
     if parts.scheme not in ("http", "https") or not host:
         raise ServerError(
-            f"The address “{url}” has to start with http:// or https://, {example}.", "unreachable"
+            _("The address “{url}” has to start with http:// or https://, {example}.").format(url=url, example=example),
+            "unreachable"
         )  # fmt: skip
     if parts.username is not None or parts.query or parts.fragment or any(c.isspace() for c in url):
         raise ServerError(
-            f"The address must hold no user name, blank, “?” or “#”; enter one {example}.", "unreachable"
+            _("The address must hold no user name, blank, “?” or “#”; enter one {example}.").format(example=example),
+            "unreachable"
         )  # fmt: skip
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -178,7 +189,7 @@ def _checked_url(url: str) -> tuple[str, str]:
 def _checked_token(token: str) -> str:
     token = token.strip()
     if not all(33 <= ord(character) < 127 for character in token):
-        msg = "The token has characters that no token has (blanks or letters with accents); copy it again."
+        msg = _("The token has characters that no token has (blanks or letters with accents); copy it again.")
         raise ServerError(msg, "unauthorised")
     return token
 

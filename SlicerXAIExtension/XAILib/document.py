@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import ServerError
+from .i18n import tr as _
 
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -29,15 +30,17 @@ def checked_document(text: bytes) -> dict[str, Any]:
     try:
         document = restored(json.loads(text))
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise damaged("its description is not JSON") from None
+        raise damaged(_("its description is not JSON")) from None
     found = document.get("format") if isinstance(document, dict) else None
     if not isinstance(document, dict) or found != FORMAT:
-        msg = f"The result has format {found!r}, this panel reads {FORMAT}; update the older of server and extension."
+        msg = _(
+            "The result has format {found!r}, this panel reads {format}; update the older of server and extension."
+        ).format(found=found, format=FORMAT)
         raise ServerError(msg, "not_explain_server")
     try:
         _check(document)
     except (AttributeError, KeyError, TypeError) as error:
-        raise damaged(f"its description lacks {error}") from None
+        raise damaged(_("its description lacks {error}").format(error=error)) from None
     return document
 
 
@@ -57,18 +60,18 @@ def verify_parts(document: Mapping[str, Any], parts: Mapping[str, bytes]) -> Non
     expected.update({f"{name}.png": entry for name, entry in figure_entries(document).items()})
     missing, unknown = sorted(expected.keys() - parts.keys()), sorted(parts.keys() - expected.keys())
     if missing:
-        raise damaged(f"its part “{missing[0]}” is missing")
+        raise damaged(_("its part “{missing}” is missing").format(missing=missing[0]))
     if unknown:
-        raise damaged(f"it has a part “{unknown[0][:60]}” that it does not describe")
+        raise damaged(_("it has a part “{unknown}” that it does not describe").format(unknown=unknown[0][:60]))
     for name, entry in expected.items():
         content = parts[name]
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-            raise damaged(f"its part “{name}” changed on the way (wrong SHA-256)")
+            raise damaged(_("its part “{name}” changed on the way (wrong SHA-256)").format(name=name))
         if name.endswith(".png"):
             if not content.startswith(PNG_SIGNATURE):
-                raise damaged(f"its part “{name}” is not a PNG picture")
+                raise damaged(_("its part “{name}” is not a PNG picture").format(name=name))
         elif not content.startswith(b"NRRD000") or DETACHED.search(_header(content)):
-            raise damaged(f"its part “{name}” is not one whole NRRD volume")
+            raise damaged(_("its part “{name}” is not one whole NRRD volume").format(name=name))
 
 
 def restored(value: Any) -> Any:
@@ -84,7 +87,7 @@ def restored(value: Any) -> Any:
 
 def damaged(what: str) -> ServerError:
     """The error of a result that cannot be used."""
-    return ServerError(f"The result is damaged: {what}. Fetch it again.", "server_fault")
+    return ServerError(_("The result is damaged: {what}. Fetch it again.").format(what=what), "server_fault")
 
 
 def _check(document: Mapping[str, Any]) -> None:
@@ -109,7 +112,7 @@ def _check(document: Mapping[str, Any]) -> None:
 
 def _check_verdict(owner: Mapping[str, Any]) -> None:
     if owner["verdict"] not in VERDICTS:
-        raise damaged(f"it has the verdict {owner['verdict']!r}")
+        raise damaged(_("it has the verdict {verdict!r}").format(verdict=owner["verdict"]))
 
 
 def _check_names(document: Mapping[str, Any]) -> None:
@@ -117,16 +120,16 @@ def _check_names(document: Mapping[str, Any]) -> None:
         names = list(document[group])
         for name in names:
             if not NAME.fullmatch(name):
-                raise damaged(f"it has a part with the unsafe name {name[:60]!r}")
+                raise damaged(_("it has a part with the unsafe name {name!r}").format(name=name[:60]))
         if len({name.lower() for name in names}) < len(names):
-            raise damaged("two of its parts have names that differ only in case")
+            raise damaged(_("two of its parts have names that differ only in case"))
 
 
 def _check_table(table: Mapping[str, Any]) -> None:
     _typed(table, ("title",), str)
     _typed(table, ("columns", "rows"), list)
     if not all(isinstance(row, list) and len(row) == len(table["columns"]) for row in table["rows"]):
-        raise damaged("a row of one of its tables has too few or too many values")
+        raise damaged(_("a row of one of its tables has too few or too many values"))
 
 
 def _typed(owner: Mapping[str, Any], names: tuple[str, ...], kind: Any) -> None:

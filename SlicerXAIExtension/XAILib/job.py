@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import ServerError
+from .i18n import tr as _
 
 STATES = frozenset({"queued", "running", "done", "failed", "cancelled", "interrupted"})
 ACTIVE = frozenset({"queued", "running"})
@@ -65,7 +66,7 @@ def job_of(document: object) -> Job:
             key=_text(document["key"]),
         )
     except (KeyError, TypeError, ValueError):
-        msg = "The server describes its job in a way that this panel does not understand; their versions may differ."
+        msg = _("The server describes its job in a way that this panel does not understand; their versions may differ.")
         raise ServerError(msg, "not_explain_server") from None
 
 

@@ -6,6 +6,7 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 
 from .errors import ServerError
+from .i18n import tr as _
 
 
 def split(body: bytes, content_type: str) -> dict[str, bytes]:
@@ -13,7 +14,7 @@ def split(body: bytes, content_type: str) -> dict[str, bytes]:
     delimiter = b"\r\n--" + _boundary(content_type)
     start = 0 if body.startswith(delimiter[2:]) else body.find(delimiter) + 2
     if not body.startswith(delimiter[2:], start):
-        msg = "The result is damaged: it has no beginning. Fetch it again."
+        msg = _("The result is damaged: it has no beginning. Fetch it again.")
         raise ServerError(msg, "server_fault")
     parts: dict[str, bytes] = {}
     position = start + len(delimiter) - 2
@@ -21,11 +22,13 @@ def split(body: bytes, content_type: str) -> dict[str, bytes]:
         head = body.find(b"\r\n\r\n", position)
         end = -1 if head < 0 else body.find(delimiter, head + 2)
         if body[position : position + 2] != b"\r\n" or end < 0:
-            msg = f"The result is cut off or damaged after {len(parts)} parts. Fetch it again."
+            msg = _("The result is cut off or damaged after {count} parts. Fetch it again.").format(count=len(parts))
             raise ServerError(msg, "server_fault")
         name = _name(body[position + 2 : head + 4])
         if name is None or name in parts:
-            msg = f"The result is damaged: its part {len(parts) + 1} has no name or a repeated one."
+            msg = _("The result is damaged: its part {count} has no name or a repeated one.").format(
+                count=len(parts) + 1
+            )
             raise ServerError(msg, "server_fault")
         parts[name] = body[head + 4 : end] if end > head + 2 else b""
         position = end + len(delimiter)
@@ -42,6 +45,8 @@ def _boundary(content_type: str) -> bytes:
     message["Content-Type"] = content_type.replace("\r", "").replace("\n", "")
     boundary = message.get_param("boundary")
     if message.get_content_type() != "multipart/form-data" or not isinstance(boundary, str) or not boundary:
-        msg = f"The server sent “{content_type[:60]}” instead of a result; its version may differ from this panel's."
+        msg = _(
+            "The server sent “{content_type}” instead of a result; its version may differ from this panel's."
+        ).format(content_type=content_type[:60])
         raise ServerError(msg, "not_explain_server")
     return boundary.encode("ascii", errors="replace")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .i18n import tr as _
 from .nrrd import MAX_VOXELS, Volume, decode
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
@@ -63,7 +64,7 @@ def decode_image(content: bytes) -> Volume | None:
     end = start + math.prod(shape) * dtype.itemsize
     whole = _unpacked(content, end) if packed else content[:end]
     if len(whole) < end:
-        msg = f"the file ends after {len(whole)} of {end} bytes"
+        msg = _("the file ends after {count} of {end} bytes").format(count=len(whole), end=end)
         raise ValueError(msg)
     array = np.frombuffer(whole, dtype, offset=start).reshape(shape, order="F")
     slope, intercept = _fields(head, layout.scale, order, 2)
@@ -92,11 +93,13 @@ def _grid(head: bytes, layout: _Layout, order: str) -> tuple[tuple[int, ...], An
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) != 3 or min(shape) < 1 or math.prod(shape) > MAX_VOXELS:
-        msg = f"dimensions {' × '.join(map(str, shape)) or 'none'}, which is no scalar 3D volume"
+        msg = _("dimensions {value}, which is no scalar 3D volume").format(
+            value=" × ".join(map(str, shape)) or _("none")
+        )
         raise ValueError(msg)
     code = int(_fields(head, ("i2", layout.datatype), order, 1)[0])
     if code not in _TYPES:
-        msg = f"voxels of NIfTI's type {code}, which is no kind of number that can be shown"
+        msg = _("voxels of NIfTI's type {code}, which is no kind of number that can be shown").format(code=code)
         raise ValueError(msg)
     start = int(_fields(head, layout.vox_offset, order, 1)[0])
     return shape, np.dtype(f"{order}{_TYPES[code]}"), max(start, layout.size + 4)
@@ -110,7 +113,7 @@ def _affine(head: bytes, layout: _Layout, order: str) -> Any:
     else:
         affine = _from_quaternion(head, layout, order, qform > 0)
     if not np.isfinite(affine).all() or np.linalg.det(affine[:3, :3]) == 0:
-        msg = "a place in the world that is not one"
+        msg = _("a place in the world that is not one")
         raise ValueError(msg)
     return affine
 
@@ -146,5 +149,5 @@ def _unpacked(content: bytes, size: int) -> bytes:
     try:
         return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, size)
     except zlib.error as error:
-        msg = f"it cannot be unpacked ({error})"
+        msg = _("it cannot be unpacked ({error})").format(error=error)
         raise ValueError(msg) from None

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .i18n import tr as _
+
 MAX_VOXELS = 512**3
 """More voxels than any head scan has; a header that announces more is damaged or hostile."""
 
@@ -57,7 +59,7 @@ def decode(content: bytes) -> Volume:
     head, separator, voxels = content.partition(b"\n\n")
     lines = head.decode("ascii", errors="replace").splitlines()
     if not separator or not lines or not lines[0].startswith("NRRD000"):
-        msg = "no header"
+        msg = _("no header")
         raise ValueError(msg)
     fields = dict(_field(line) for line in lines[1:] if ": " in line and not line.startswith("#"))
     try:
@@ -65,12 +67,12 @@ def decode(content: bytes) -> Volume:
         dtype = _dtype(fields)
         affine = _affine(fields)
     except KeyError as error:
-        msg = f"{error} is missing or not supported in the header"
+        msg = _("{error} is missing or not supported in the header").format(error=error)
         raise ValueError(msg) from None
     size = math.prod(shape) * dtype.itemsize
     voxels = _unpacked(voxels, fields.get("encoding", ""), size)
     if len(voxels) != size:
-        msg = f"{len(voxels)} bytes of voxels, its header announces {size}"
+        msg = _("{count} bytes of voxels, its header announces {size}").format(count=len(voxels), size=size)
         raise ValueError(msg)
     array = np.frombuffer(voxels, dtype).reshape(shape, order="F")
     return Volume(array.astype(dtype.newbyteorder("="), copy=False), affine)
@@ -98,14 +100,16 @@ def write(path: Path, volume: Volume) -> None:
 
 
 def _field(line: str) -> tuple[str, str]:
-    name, _, value = line.partition(": ")
+    name, _unused, value = line.partition(": ")
     return name.strip().lower(), value.strip()
 
 
 def _shape(fields: dict[str, str]) -> tuple[int, ...]:
     shape = tuple(int(size) for size in fields["sizes"].split())
     if len(shape) != 3 or min(shape) < 1 or math.prod(shape) > MAX_VOXELS:
-        msg = f"sizes {fields['sizes']}, which is no scalar 3D volume of at most {MAX_VOXELS} voxels"
+        msg = _("sizes {sizes}, which is no scalar 3D volume of at most {max_voxels} voxels").format(
+            sizes=fields["sizes"], max_voxels=MAX_VOXELS
+        )
         raise ValueError(msg)
     return shape
 
@@ -121,7 +125,7 @@ def _affine(fields: dict[str, str]) -> Any:
     affine = np.eye(4)
     affine[:3] = np.array(columns).T * np.array(_SIGNS[fields["space"]])[:, None]
     if not np.isfinite(affine).all() or np.linalg.det(affine[:3, :3]) == 0:
-        msg = "a place in the world that is not one"
+        msg = _("a place in the world that is not one")
         raise ValueError(msg)
     return affine + 0.0  # no -0.0
 
@@ -131,10 +135,10 @@ def _unpacked(content: bytes, encoding: str, size: int) -> bytes:
     if encoding == "raw":
         return content
     if encoding not in ("gzip", "gz"):
-        msg = f"encoding “{encoding}”; raw and gzip are accepted"
+        msg = _("encoding “{encoding}”; raw and gzip are accepted").format(encoding=encoding)
         raise ValueError(msg)
     try:
         return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, size)
     except zlib.error as error:
-        msg = f"its voxels cannot be unpacked ({error})"
+        msg = _("its voxels cannot be unpacked ({error})").format(error=error)
         raise ValueError(msg) from None

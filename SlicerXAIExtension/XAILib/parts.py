@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .document import damaged
+from .i18n import tr as _
 from .nrrd import Volume, decode
 from .result import Result
 
@@ -14,9 +15,11 @@ def volume_of(result: Result, name: str) -> Volume:
     try:
         return decode(result.parts[name])
     except KeyError:
-        raise damaged(f"it lacks its part “{name}”") from None
+        raise damaged(_("it lacks its part “{name}”").format(name=name)) from None
     except ValueError as error:
-        raise damaged(f"its part “{name}” cannot be read as a volume: {error}") from None
+        raise damaged(
+            _("its part “{name}” cannot be read as a volume: {error}").format(name=name, error=error)
+        ) from None
 
 
 def labelmap_of(result: Result, name: str) -> Volume:

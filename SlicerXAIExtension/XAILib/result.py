@@ -8,6 +8,7 @@ from typing import Any
 
 from .document import checked_document, overlay_entries, verify_parts
 from .errors import ServerError
+from .i18n import tr as _
 from .multipart import split
 
 PARAMS = "params"
@@ -79,7 +80,7 @@ class Result:
         """
         parts = split(body, content_type)
         if PARAMS not in parts:
-            msg = f"The result is incomplete: its part “{PARAMS}” is missing. Fetch it again."
+            msg = _("The result is incomplete: its part “{params}” is missing. Fetch it again.").format(params=PARAMS)
             raise ServerError(msg, "server_fault")
         document = checked_document(parts.pop(PARAMS))
         verify_parts(document, parts)

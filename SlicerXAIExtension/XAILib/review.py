@@ -11,6 +11,7 @@ from .client import Client, OnProgress
 from .connection import Received, megabytes, quoted
 from .document import restored
 from .errors import ServerError
+from .i18n import tr as _
 from .nifti import decode_image
 from .nrrd import Volume
 from .worklist import Item, Worklist, item_of, worklist_of
@@ -18,7 +19,7 @@ from .worklist import Item, Worklist, item_of, worklist_of
 ROUTE = "/explain/worklist"
 METHOD = "quality"
 """The method of explanation and of scoring."""
-OUTDATED = "{} Press “Refresh” and score the images again: a decision holds for one version of a model."
+OUTDATED = _("{} Press “Refresh” and score the images again: a decision holds for one version of a model.")
 
 
 def fetch_worklist(client: Client, model: str, stop: Event | None = None) -> Worklist:
@@ -93,7 +94,9 @@ def fetch_image(
     def watch() -> None:
         if progress is not None and received.total:
             progress(
-                min(1.0, received.size / received.total), f"Fetching the image ({megabytes(received.total)})", None
+                min(1.0, received.size / received.total),
+                _("Fetching the image ({total})").format(total=megabytes(received.total)),
+                None,
             )
 
     route = f"/datastore/image?{urllib.parse.urlencode({'image': image})}"

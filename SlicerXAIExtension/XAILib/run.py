@@ -11,8 +11,10 @@ from typing import Any
 
 from .client import Client, OnProgress
 from .errors import ServerError, Stopped
+from .i18n import tr as _
 from .job import Job
 from .result import Result
+from .stopping import began, is_left
 
 POLL_SECONDS = 0.3
 LOST_SECONDS = 10.0
@@ -38,7 +40,8 @@ def run_explanation(
         source: {"image": id} of the datastore, {"session": id} of an uploaded image, or {"files": [path, …]}. With both
             a session and files, the files are sent when the server has forgotten the session. The session of sent
             files is the result's `image_id`.
-        stop: when it is set, the job is stopped on the server and `Stopped` raised, within about two seconds.
+        stop: when it is set, the job is stopped on the server and `Stopped` raised, within about two seconds; of a
+            `Stop` that is left, the job goes on.
         progress: called in this thread.
 
     Raises:
@@ -57,6 +60,8 @@ def run_explanation(
     try:
         return _explained(client, method, {"session": session}, model, parameters, stop, progress, SENT)
     except BaseException:
+        if is_left(stop) and stop.is_set():  # the job that goes on reads it
+            raise
         with contextlib.suppress(ServerError):  # what went wrong before matters more; the server removes it by itself
             client.remove_session(session)
         raise
@@ -72,12 +77,14 @@ def _explained(
     progress: OnProgress,
     start: float,
 ) -> Result:
-    progress(start, "Asking the server", None)
+    progress(start, _("Asking the server"), None)
     job = client.submit(method, source, model, parameters, stop)
+    began(stop, client.url, job.id)
     try:
         _wait(client, job, stop, part(progress, start, COMPUTED))
     except Stopped:
-        _stop_job(client, job.id)
+        if not is_left(stop):
+            _stop_job(client, job.id)
         raise
     return client.result(job.id, stop, part(progress, COMPUTED, 1.0))
 
@@ -96,48 +103,52 @@ def _wait(client: Client, job: Job, stop: Event, progress: OnProgress) -> None:
                 raise _gone(error, job.id) from error
             if time.monotonic() - answered > LOST_SECONDS:
                 raise _lost(error, job.id) from error
-            progress(job.fraction, "The server does not answer; trying again", None)
+            progress(job.fraction, _("The server does not answer; trying again"), None)
         else:
             answered = time.monotonic()
             progress(job.fraction, _message(job), job.eta)
-    _check_end(job)
+    check_end(job)
 
 
 def _message(job: Job) -> str:
-    words = {"queued": "Waiting for other jobs of the server", "done": "Fetching the result"}
+    words = {"queued": _("Waiting for other jobs of the server"), "done": _("Fetching the result")}
     return words.get(job.state, job.message)
 
 
-def _check_end(job: Job) -> None:
+def check_end(job: Job) -> None:
+    """Nothing for a job that is done. Raises `ServerError` in words for one that ended otherwise."""
     if job.state == "done":
         return
     if job.state == "cancelled":
-        msg = "Somebody else cancelled this explanation on the server; run it again if you still need it."
+        msg = _("Somebody else cancelled this explanation on the server; run it again if you still need it.")
         raise ServerError(msg, "refused")
     if job.state == "interrupted":
-        raise ServerError("The server was stopped while it worked on this; run it again.", "server_fault")
+        raise ServerError(_("The server was stopped while it worked on this; run it again."), "server_fault")
     detail = (job.error.detail if job.error else job.message).rstrip(".")
     if job.error is not None and job.error.status < 500:
-        raise ServerError(f"The server cannot explain this: {detail}.", "refused", job.error.status)
-    msg = f"The server failed: {detail}. Run it again; if it stays, tell whoever runs the server."
+        raise ServerError(
+            _("The server cannot explain this: {detail}.").format(detail=detail), "refused", job.error.status
+        )
+    msg = _("The server failed: {detail}. Run it again; if it stays, tell whoever runs the server.").format(
+        detail=detail
+    )
     raise ServerError(msg, "server_fault", job.error.status if job.error else None)
 
 
 def _gone(error: ServerError, identifier: str) -> ServerError:
     if error.status == 404:
-        msg = (
-            f"The server does not know this explanation any more (job {identifier}): somebody removed it. Run it again."
-        )
+        msg = _(
+            "The server does not know this explanation any more (job {identifier}): somebody removed it. Run it again."
+        ).format(identifier=identifier)
         return ServerError(msg, "refused", 404)
     return error
 
 
 def _lost(error: ServerError, identifier: str) -> ServerError:
-    msg = (
-        f"The connection to the server was lost while it worked, and it may still be working (job {identifier}). "
-        "Connect again when it is back; its list of jobs, at /explain/jobs, shows what became of it. "
-        f"({error.message})"
-    )
+    msg = _(
+        "The connection to the server was lost while it worked, and it may still be working (job {identifier}). "
+        "Connect again when it is back; its list of jobs, at /explain/jobs, shows what became of it. ({message})"
+    ).format(identifier=identifier, message=error.message)
     return ServerError(msg, error.kind, error.status)
 
 
@@ -147,10 +158,10 @@ def _stop_job(client: Client, identifier: str) -> None:
     except ServerError as error:
         if error.status == 404:  # somebody else was quicker
             return
-        msg = (
-            f"Stopped here, but the server did not confirm it and may still be working (job {identifier}; its list is "
-            f"at /explain/jobs). {error.message}"
-        )
+        msg = _(
+            "Stopped here, but the server did not confirm it and may still be working (job {identifier}; its list is "
+            "at /explain/jobs). {message}"
+        ).format(identifier=identifier, message=error.message)
         raise ServerError(msg, error.kind, error.status) from error
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from .client import Client, OnProgress
 from .connection import quoted
 from .errors import ServerError, Stopped
+from .i18n import tr as _
 from .run import LOST_SECONDS, PASSING, POLL_SECONDS
 
 PERCENT = re.compile(r"(\d+) % (.*)")
@@ -48,12 +49,12 @@ class Training:
             found = PERCENT.search(line)
             if found:
                 return min(1.0, int(found.group(1)) / 100), found.group(2)
-        return 0.0, "waiting for another training" if self.status == "SUBMITTED" else "preparing the training"
+        return 0.0, _("waiting for another training") if self.status == "SUBMITTED" else _("preparing the training")
 
     @property
     def failure(self) -> str:
         """The last line of the log without the name of the fault."""
-        last = self.lines[-1] if self.lines else "its log is empty"
+        last = self.lines[-1] if self.lines else _("its log is empty")
         return BEFORE_LINE.sub("", last).rstrip(".")
 
 
@@ -78,7 +79,7 @@ def start(client: Client, task: str, options: Mapping[str, Any], stop: Event) ->
         return _training(client.ask("POST", f"/train/{quoted(task)}", json=dict(options), stop=stop).json())
     except ServerError as error:
         if error.status == 429:
-            msg = "Another training is running on the server; wait for its end or stop it."
+            msg = _("Another training is running on the server; wait for its end or stop it.")
             raise ServerError(msg, "refused", 429) from error
         raise
     except (AttributeError, KeyError, TypeError):
@@ -102,7 +103,7 @@ def follow(client: Client, identifier: str, stop: Event, cancelled: Event, progr
         except ServerError as error:
             if error.kind not in PASSING or time.monotonic() - answered > LOST_SECONDS:
                 raise _lost(error) from error
-            progress(0.0, "The server does not answer; trying again", None)
+            progress(0.0, _("The server does not answer; trying again"), None)
         else:
             answered = time.monotonic()
             _check(training)
@@ -124,16 +125,18 @@ def follow(client: Client, identifier: str, stop: Event, cancelled: Event, progr
 
 def _check(training: Training | None) -> None:
     if training is None:
-        msg = "The server does not know this training any more: it was restarted. Start the training again."
+        msg = _("The server does not know this training any more: it was restarted. Start the training again.")
         raise ServerError(msg, "server_fault")
     if training.status == "STOPPED":
-        raise ServerError("Somebody stopped this training on the server.", "refused")
+        raise ServerError(_("Somebody stopped this training on the server."), "refused")
     if training.status == "ERROR":
-        raise ServerError(f"The training failed: {training.failure}.", "server_fault")
+        raise ServerError(_("The training failed: {failure}.").format(failure=training.failure), "server_fault")
 
 
 def _lost(error: ServerError) -> ServerError:
-    msg = f"The connection to the server was lost; its training may still be running. ({error.message})"
+    msg = _("The connection to the server was lost; its training may still be running. ({message})").format(
+        message=error.message
+    )
     return ServerError(msg, error.kind, error.status)
 
 

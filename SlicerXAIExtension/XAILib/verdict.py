@@ -7,20 +7,27 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from .i18n import tr as _
+from .readable import readable
+
 COLOURS = {"reliable": "#2e8b57", "caution": "#c77700", "unreliable": "#d64545"}
-"""Readable on light and dark ground; the word always stands beside the colour."""
+"""The word always stands beside the colour."""
+NAMES = {"reliable": _("reliable"), "caution": _("caution"), "unreliable": _("unreliable")}
+"""For people."""
 
 WORDS = {
-    "reliable": "The checks of this result are passed: the map shows what the model computed.",
-    "caution": "Use this result with caution: at least one of its checks is doubtful.",
-    "unreliable": "Do not rely on this result: at least one of its checks failed.",
+    "reliable": _("The checks of this result are passed: the map shows what the model computed."),
+    "caution": _("Use this result with caution: at least one of its checks is doubtful."),
+    "unreliable": _("Do not rely on this result: at least one of its checks failed."),
 }
-NO_CHECKS = "No check was made, so this result is not called reliable."
+NO_CHECKS = _("No check was made, so this result is not called reliable.")
 
 
 def verdict_text(document: Mapping[str, Any]) -> str:
     """Verdict and what it means, then the reasons, worst first, a line each; flags at the end."""
-    return "\n".join([f"{_name(document).capitalize()}. {_meaning(document)}", *_reasons(document), *_flags(document)])
+    return "\n".join(
+        [f"{NAMES[_name(document)].capitalize()}. {_meaning(document)}", *_reasons(document), *_flags(document)]
+    )
 
 
 def verdict_html(document: Mapping[str, Any], words: Mapping[str, str] = WORDS, flags: bool = True) -> str:
@@ -32,7 +39,9 @@ def verdict_html(document: Mapping[str, Any], words: Mapping[str, str] = WORDS, 
     """
     name = _name(document)
     meaning = _meaning(document, words)
-    lines = [f'<b><span style="color: {COLOURS[name]}">{name.capitalize()}</span></b> – {escape(meaning)}']
+    lines = [
+        f'<b><span style="color: {readable(COLOURS[name])}">{NAMES[name].capitalize()}</span></b> – {escape(meaning)}'
+    ]
     lines += [escape(line) for line in (*_reasons(document), *(_flags(document) if flags else ()))]
     return "<br>".join(lines)
 
@@ -40,14 +49,14 @@ def verdict_html(document: Mapping[str, Any], words: Mapping[str, str] = WORDS, 
 def checks_text(document: Mapping[str, Any]) -> str:
     """All checks, a line each."""
     return "\n".join(
-        f"{check['name']}: {check['verdict']}. {check['reason']}{_numbers(check)}" for check in _checks(document)
+        f"{check['name']}: {NAMES[check['verdict']]}. {check['reason']}{_numbers(check)}" for check in _checks(document)
     )
 
 
 def checks_html(document: Mapping[str, Any]) -> str:
     """All checks, for a label."""
     lines = [
-        f'<b><span style="color: {COLOURS[check["verdict"]]}">{check["verdict"]}</span></b> · '
+        f'<b><span style="color: {readable(COLOURS[check["verdict"]])}">{NAMES[check["verdict"]]}</span></b> · '
         f"<b>{escape(check['name'])}</b><br>{escape(check['reason'] + _numbers(check))}"
         for check in _checks(document)
     ]
@@ -84,7 +93,9 @@ def _checks(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _numbers(check: Mapping[str, Any]) -> str:
     value = _number(check.get("value"))
-    return f" (value {value}, limit {_number(check.get('limit'))})" if value else ""
+    return (
+        _(" (value {value}, limit {value2})").format(value=value, value2=_number(check.get("limit"))) if value else ""
+    )
 
 
 def _number(value: float | None) -> str:

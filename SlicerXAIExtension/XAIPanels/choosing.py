@@ -39,4 +39,10 @@ def chosen(combo: Any) -> Any:
 def enable(widget: Any, reason: str, hint: str) -> None:
     """Switch a control on, or off with the reason as its tooltip."""
     widget.enabled = not reason
-    widget.toolTip = reason or hint
+    widget.toolTip = reason or with_keys(widget, hint)
+
+
+def with_keys(widget: Any, hint: str) -> str:
+    """A tooltip with the keys that do the same as a button; other controls have none."""
+    keys = widget.shortcut.toString() if hasattr(widget, "shortcut") else ""
+    return f"{hint} ({keys})" if keys else hint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import slicer
@@ -59,8 +60,26 @@ def model_of(document: Mapping[str, Any]) -> str | None:
     return (document.get("provenance") or {}).get("model")
 
 
+def rows(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Rows of a table by column; empty when there is no such table."""
+    table = document.get("tables", {}).get(name)
+    return [dict(zip(table["columns"], row)) for row in table["rows"]] if table else []
+
+
+def same_image(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two results are of one image, by the digests of what was explained."""
+    inputs = [(document.get("provenance") or {}).get("inputs") for document in (first, second)]
+    return bool(inputs[0]) and inputs[0] == inputs[1]
+
+
 def _readable(node: Any) -> bool:
+    return _is_document(node.GetParameter(_DOCUMENT))
+
+
+@lru_cache(maxsize=64)
+def _is_document(text: str) -> bool:
+    """Asked of every result of the scene whenever something is drawn."""
     try:
-        return isinstance(document_of(node), dict)
+        return isinstance(json.loads(text), dict)
     except ValueError:
         return False

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import vtk
+from slicer.i18n import tr as _
 from XAILib import nrrd
 from XAILib.geometry import resample
 from XAILib.nrrd import Volume
@@ -54,7 +55,9 @@ def write(image: Snapshot, folder: Path) -> Path:
     """
     volume = image.volume
     if volume.array.dtype.name in FLOATS and not np.isfinite(volume.array).all():
-        msg = f"{image.title} has voxels that are not numbers (NaN or infinite), which no model can read."
+        msg = _("{title} has voxels that are not numbers (NaN or infinite), which no model can read.").format(
+            title=image.title
+        )
         raise ExportError(msg)
     if not is_orthogonal(volume.affine):
         volume = _straightened(volume)
@@ -62,7 +65,9 @@ def write(image: Snapshot, folder: Path) -> Path:
     try:
         nrrd.write(path, volume)
     except OSError as error:
-        msg = f"The image cannot be written to {path}; is the disk full? ({error.strerror})"
+        msg = _("The image cannot be written to {path}; is the disk full? ({reason})").format(
+            path=path, reason=error.strerror
+        )
         raise ExportError(msg) from error
     return path
 
@@ -71,7 +76,7 @@ def world_affine(node: Any) -> np.ndarray:
     """Voxel index to world RAS mm, (4, 4). Raises `ExportError` under a transform that is not linear."""
     affine = in_world(affine_of(node), node, _name(node))
     if abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        msg = f"{_name(node)} has no volume: two of its axes are parallel or an axis has no length."
+        msg = _("{node} has no volume: two of its axes are parallel or an axis has no length.").format(node=_name(node))
         raise ExportError(msg)
     return affine
 
@@ -82,7 +87,9 @@ def in_world(affine: np.ndarray, node: Any, name: str) -> np.ndarray:
     if transform is None:
         return affine
     if not transform.IsTransformToWorldLinear():
-        msg = f"{name} is under a non-linear transform; harden it (Transforms module) or remove it first."
+        msg = _("{name} is under a non-linear transform; harden it (Transforms module) or remove it first.").format(
+            name=name
+        )
         raise ExportError(msg)
     to_world = vtk.vtkMatrix4x4()
     transform.GetMatrixTransformToWorld(to_world)
@@ -91,20 +98,22 @@ def in_world(affine: np.ndarray, node: Any, name: str) -> np.ndarray:
 
 def _check(node: Any) -> None:
     if node is None or not node.IsA("vtkMRMLScalarVolumeNode"):
-        msg = "Choose a volume to explain."
+        msg = _("Choose a volume to explain.")
         raise ExportError(msg)
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
-        msg = f"{_name(node)} is a label map; choose the image itself."
+        msg = _("{node} is a label map; choose the image itself.").format(node=_name(node))
         raise ExportError(msg)
     image = node.GetImageData()
     if image is None or 0 in image.GetDimensions() or image.GetPointData().GetScalars() is None:
-        msg = f"{_name(node)} has no voxels; load it again."
+        msg = _("{node} has no voxels; load it again.").format(node=_name(node))
         raise ExportError(msg)
     if image.GetNumberOfScalarComponents() != 1:
-        msg = f"{_name(node)} has {image.GetNumberOfScalarComponents()} values a voxel; choose a grey-level volume."
+        msg = _("{node} has {numberofscalarcomponents} values a voxel; choose a grey-level volume.").format(
+            node=_name(node), numberofscalarcomponents=image.GetNumberOfScalarComponents()
+        )
         raise ExportError(msg)
     if min(image.GetDimensions()) < 2:
-        msg = f"{_name(node)} is a single slice; choose a 3D volume."
+        msg = _("{node} is a single slice; choose a 3D volume.").format(node=_name(node))
         raise ExportError(msg)
 
 
@@ -125,4 +134,4 @@ def _straightened(volume: Volume) -> Volume:
 
 
 def _name(node: Any) -> str:
-    return f"The volume “{node.GetName()}”" if node.GetName() else "The volume"
+    return _("The volume “{name}”").format(name=node.GetName()) if node.GetName() else _("The volume")

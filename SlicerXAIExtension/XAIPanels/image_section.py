@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from slicer.i18n import tr as _
+
 from .choosing import enable, offer
 from .image_server import ImageServer
 from .nodes import in_scene, nodes_of_class
@@ -71,24 +73,26 @@ class ImageSection:
         if self.ui.volumeButton.checked:
             return self.reason_against(self.source)
         if self._server is None:
-            return "Connect to the server to see its studies."
+            return _("Connect to the server to see its studies.")
         if not self.source.study:
-            return "The server has no study; explain a loaded volume instead."
+            return _("The server has no study; explain a loaded volume instead.")
         return self.reason_against(self.source)
 
     def reason_against(self, source: Source) -> str:
         """Why a source cannot be explained; empty when it can, or when only the server knows."""
         if self._server is not None and not self._server.catalogue.models:
-            return "The server has no model yet; whoever runs it can train one."
+            return _("The server has no model yet; whoever runs it can train one.")
         if source.study:
             return ""
         if source.volume is None:
-            return "Load a volume first, such as a FLAIR."
+            return _("Load a volume first, such as a FLAIR.")
         if self._logic.is_map(source.volume):
-            return f"“{source.name}” is itself {self._own}; choose the image."
+            return _("“{name}” is itself {own}; choose the image.").format(name=source.name, own=self._own)
         channels = self.channels(source.model)
         if len(channels) > 1:
-            return f"The model “{source.model}” needs {_and(channels)}; choose a study of the server that has them."
+            return _("The model “{model}” needs {channels}; choose a study of the server that has them.").format(
+                model=source.model, channels=_and(channels)
+            )
         return ""
 
     def choose_model(self, name: str) -> None:
@@ -138,14 +142,14 @@ class ImageSection:
         connected = self._server is not None
         by_volume = bool(self.ui.volumeButton.checked)
         self.ui.inputSelector.enabled = by_volume
-        none = "" if connected else "Connect to the server first."
-        enable(self.ui.studyButton, none, "Explain an image that the server already has; nothing is sent.")
-        enable(self.ui.studyCombo, none, "The image of the server to explain.")
-        enable(self.ui.modelCombo, none, "The model whose decision is explained.")
+        none = "" if connected else _("Connect to the server first.")
+        enable(self.ui.studyButton, none, _("Explain an image that the server already has; nothing is sent."))
+        enable(self.ui.studyCombo, none, _("The image of the server to explain."))
+        enable(self.ui.modelCombo, none, _("The model whose decision is explained."))
         if connected and by_volume:
-            enable(self.ui.studyCombo, "Choose “Server study” first.", "")
+            enable(self.ui.studyCombo, _("Choose “Server study” first."), "")
 
-    def _chosen(self, *_: Any) -> None:
+    def _chosen(self, *_unused: Any) -> None:
         choices, source = self._logic.parameters(), self.source
         choices.volume, choices.study = source.volume, source.study
         if source.model:
@@ -170,4 +174,4 @@ def _texts(combo: Any) -> list[str]:
 
 def _and(names: Iterable[str]) -> str:
     *rest, last = names
-    return f"{', '.join(rest)} and {last}" if rest else last
+    return _("{rest} and {last}").format(rest=", ".join(rest), last=last) if rest else last

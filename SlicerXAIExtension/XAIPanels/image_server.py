@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from threading import Event
 
+from slicer.i18n import tr as _
 from XAILib.client import Client
 
 from .server_section import Server
+from .words import counted
 
 
 @dataclass(frozen=True)
@@ -29,4 +31,5 @@ def ask(client: Client, stop: Event) -> ImageServer:
 def found(server: ImageServer) -> str:
     """What the server has, in words."""
     models, studies = len(server.catalogue.models), len(server.studies)
-    return f"{models} model{'s' * (models != 1)}, {studies} stud{'y' if studies == 1 else 'ies'}"
+    found_models = counted(models, _("{number} model"), _("{number} models"))
+    return f"{found_models}, {counted(studies, _('{number} study'), _('{number} studies'))}"

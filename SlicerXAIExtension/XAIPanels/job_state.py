@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from .words import BAD, GOOD, coloured, sentence, time_left
 
 
@@ -33,7 +35,7 @@ class JobState:
 
     def succeed(self, text: str) -> None:
         """A job has ended well."""
-        self._end(f"{coloured('Done', GOOD)}: {escape(text)}")
+        self._end(f"{coloured(_('Done'), GOOD)}: {escape(text)}")
 
     def fail(self, text: str) -> None:
         """A job has ended without a result; `text` says why and what to do."""

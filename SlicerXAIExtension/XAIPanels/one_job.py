@@ -1,15 +1,20 @@
-"""A panel's one job at a time: progress, stopping, and what came of it in words."""
+"""A panel's one job at a time: progress, stopping, and what came of it in words. The job tray knows it too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.errors import ServerError, Stopped
+from XAILib.tray_entry import Entry
 
 from .errors import SceneError
 from .job_state import JobState
-from .tasks import Task, Tasks
+from .job_tray_home import About, home
+from .task_list import Task, TaskList
+
+IN_BACKGROUND = _("It goes on in the background; “Jobs” below shows how far it is, and opens what comes of it.")
 
 
 class OneJob:
@@ -23,7 +28,7 @@ class OneJob:
 
     def __init__(
         self,
-        tasks: Tasks,
+        tasks: TaskList,
         state: JobState,
         lost: Callable[[ServerError], None],
         changed: Callable[[], None],
@@ -35,6 +40,8 @@ class OneJob:
         self._changed = changed
         self._cancelled = cancelled
         self._task: Task | None = None
+        self._entry: Entry | None = None
+        self._begun: list[str] = []
         self._ended_because = ""
 
     @property
@@ -46,9 +53,17 @@ class OneJob:
         """It was asked to stop, and has not ended yet."""
         return self.running and bool(self._ended_because)
 
-    def start(self, work: Callable[..., Any], done: Callable[[Any], None]) -> None:
-        """Run `work(stop, progress)`; `done` gets its result unless it was stopped meanwhile."""
+    def start(self, work: Callable[..., Any], done: Callable[[Any], Any], about: About | None = None) -> None:
+        """Run `work(stop, progress)`; `done` gets its result unless it was stopped meanwhile.
+
+        Args:
+            done: returns the node that the result became, or None.
+            about: what the job tray says of it; without it the tray does not have it, and it ends with the panel.
+        """
         self._ended_because = ""
+        self._entry = None
+        if about is not None:
+            work = self._in_the_tray(work, about)
         self._state.progress(0.0, "starting", None)
         self._task = self._tasks.start(work, lambda result: self._done(done, result), self._failed, self._progress)
         self._changed()
@@ -62,24 +77,65 @@ class OneJob:
         self._task.cancel()
         self._changed()
 
+    def leave(self, because: str = IN_BACKGROUND, otherwise: str = "") -> None:
+        """Wait for it no longer; it goes on in the tray. One that the tray does not have is cancelled.
+
+        Args:
+            because, otherwise: what to say when it goes on, and when it is cancelled.
+        """
+        if self._task is None:
+            return
+        if self._entry is None or self.stopping:
+            self.cancel(otherwise)
+            return
+        task, self._task = self._task, None
+        self._tasks.leave(task)
+        self._attend(False)
+        self._state.say(because)
+        self._changed()
+
     def close(self) -> None:
-        """The panel goes; its tasks are closed elsewhere."""
-        self._task = None
+        """The panel goes, and soon its tasks; a job that the tray has goes on."""
+        task, self._task = self._task, None
+        if task is not None and self._entry is not None and not self._ended_because:
+            self._tasks.leave(task)
+        if self._begun:
+            home().forget(self._begun)
+
+    def _in_the_tray(self, work: Callable[..., Any], about: About) -> Callable[..., Any]:
+        shared = home()
+        client = shared.connection.client
+        entry = self._entry = about.entry(client.url if client is not None else "")
+        self._begun.append(entry.id)
+        shared.tray.add(entry)
+        shared.remember(entry, about)
+        self._attend(True)
+        shared.look()
+        return lambda stop, progress: shared.tray.run(entry, work, stop, progress)
+
+    def _attend(self, waits: bool) -> None:
+        """Tell the tray whether this panel waits for its job."""
+        if self._entry is not None:
+            home().attends(self._entry, self if waits else None)
 
     def _progress(self, fraction: float, message: str, eta: float | None) -> None:
         if self.running and not self.stopping:
             self._state.progress(fraction, message, eta)
 
-    def _done(self, done: Callable[[Any], None], result: Any) -> None:
+    def _done(self, done: Callable[[Any], Any], result: Any) -> None:
         self._task = None
+        self._attend(False)
         if self._ended_because:  # it was finished just before it could be stopped: what the user wanted counts
             self._state.say(self._ended_because)
         else:
-            done(result)
+            node = done(result)
+            if self._entry is not None and node is not None:
+                home().opened(self._entry, node)
         self._changed()
 
     def _failed(self, error: BaseException) -> None:
         self._task = None
+        self._attend(False)
         if isinstance(error, Stopped):
             self._state.say(self._ended_because or self._cancelled)
         elif isinstance(error, ServerError):
@@ -88,7 +144,7 @@ class OneJob:
         elif isinstance(error, SceneError):
             self._state.fail(str(error))
         else:
-            self._state.fail(f"unexpected fault: {error!r}. Please report it.")
+            self._state.fail(_("unexpected fault: {error!r}. Please report it.").format(error=error))
         self._changed()
         if not isinstance(error, (Stopped, ServerError, SceneError)):
             raise error

@@ -34,10 +34,13 @@ class Outline:
     filled: bool = False
 
 
-def add_segmentation(scene: Any, outlines: Sequence[Outline], name: str) -> Any:
+def add_segmentation(scene: Any, outlines: Sequence[Outline], name: str, whole: Volume | None = None) -> Any:
     """A segmentation node with one segment for each outline.
 
     No closed surface until somebody asks for it, and no opaque area, which would hide the image.
+
+    Args:
+        whole: a volume on the grid of the segmentation, where the label maps are cut out of it; by default the first.
     """
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(name)
@@ -46,9 +49,9 @@ def add_segmentation(scene: Any, outlines: Sequence[Outline], name: str) -> Any:
     node.SetSourceRepresentationToBinaryLabelmap()
     for outline in outlines:
         add_outline(node, outline)
-    if outlines:
-        first = outlines[0].labelmap
-        node.SetReferenceImageGeometryParameterFromVolumeNode(make_volume(first.array, first.affine))
+    geometry = whole or (outlines[0].labelmap if outlines else None)
+    if geometry is not None:
+        node.SetReferenceImageGeometryParameterFromVolumeNode(make_volume(geometry.array, geometry.affine))
     node.GetDisplayNode().SetSliceIntersectionThickness(2)
     return node
 

@@ -8,12 +8,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 from XAILib.client import Client
 from XAILib.errors import ServerError
 
 from .tasks import Tasks
 
-OF_EARLIER_SESSION = "This result was made in an earlier session; explain the image again to get its report."
+OF_EARLIER_SESSION = _("This result was made in an earlier session; explain the image again to get its report.")
 
 
 class Reports:
@@ -59,7 +60,7 @@ class Reports:
 
     def _fetch(self, client: Client, node: Any, arrived: Callable[[str], None]) -> None:
         job = self._jobs[node.GetID()]
-        self._say("Fetching the report …")
+        self._say(_("Fetching the report …"))
         self._tasks.start(lambda stop, progress: client.report(job), arrived, self._failed)
 
     def _arrived(self, html: str) -> None:
@@ -70,7 +71,9 @@ class Reports:
         page.write_text(html, encoding="utf-8")
         opened = qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(page)))
         self._say(
-            "The report is open in the web browser." if opened else f"No web browser opened; the report is {page}."
+            _("The report is open in the web browser.")
+            if opened
+            else _("No web browser opened; the report is {page}.").format(page=page)
         )
 
     def _write(self, html: str, path: Path) -> None:
@@ -79,11 +82,15 @@ class Reports:
             unfinished.write_text(html, encoding="utf-8")
             unfinished.replace(path)
         except OSError as error:
-            self._say(f"The report cannot be written to {path} ({error.strerror}); choose another place.")
+            self._say(
+                _("The report cannot be written to {path} ({reason}); choose another place.").format(
+                    path=path, reason=error.strerror
+                )
+            )
         else:
-            self._say(f"The report is saved as {path}.")
+            self._say(_("The report is saved as {path}.").format(path=path))
 
     def _failed(self, error: BaseException) -> None:
-        self._say(f"No report: {error}")
+        self._say(_("No report: {error}").format(error=error))
         if not isinstance(error, ServerError):
             raise error

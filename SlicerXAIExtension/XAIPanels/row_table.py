@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import qt
@@ -12,6 +12,7 @@ from .columns import set_columns
 MOST_ROWS = 5
 FRAME = 6
 """Pixels of the borders."""
+NO_ICONS: Mapping[int, Sequence[Any]] = {}
 
 
 class RowTable:
@@ -20,12 +21,19 @@ class RowTable:
     Args:
         names, hints: of the columns.
         chosen: called with the number of the row, from 0, when another one is chosen or one is clicked.
+        most: rows that are seen without scrolling.
     """
 
     def __init__(
-        self, table: Any, names: Sequence[str], hints: Sequence[str], chosen: Callable[[int], None] | None = None
+        self,
+        table: Any,
+        names: Sequence[str],
+        hints: Sequence[str],
+        chosen: Callable[[int], None] | None = None,
+        most: int = MOST_ROWS,
     ) -> None:
         self.table = table
+        self._most = most
         self._rows: list[tuple[str, ...]] = []
         self._on_chosen = chosen
         set_columns(table, names, hints)
@@ -40,8 +48,14 @@ class RowTable:
         """Number of the chosen row; -1 without one."""
         return int(self.table.currentRow())
 
-    def fill(self, rows: Sequence[Sequence[str]], chosen: int = -1) -> None:
-        """Show these rows and choose one without a call; hidden without rows."""
+    def fill(
+        self, rows: Sequence[Sequence[str]], chosen: int = -1, icons: Mapping[int, Sequence[Any]] = NO_ICONS
+    ) -> None:
+        """Show these rows and choose one without a call; hidden without rows.
+
+        Args:
+            icons: by column, one for each row.
+        """
         texts = [tuple(row) for row in rows]
         self.table.blockSignals(True)
         if texts != self._rows:
@@ -53,6 +67,9 @@ class RowTable:
                     item = qt.QTableWidgetItem(text)
                     item.setToolTip(text)
                     self.table.setItem(row, column, item)
+        for column, pictures in icons.items():
+            for row, picture in enumerate(pictures):
+                self.table.item(row, column).setIcon(picture)
         if 0 <= chosen < len(texts):
             self.table.selectRow(chosen)
         else:
@@ -62,8 +79,8 @@ class RowTable:
         self._fit(len(texts))
 
     def _fit(self, rows: int) -> None:
-        """As high as its rows, up to `MOST_ROWS`: an empty table half fills a panel."""
-        shown = min(max(rows, 1), MOST_ROWS)
+        """As high as its rows, up to `most`: an empty table half fills a panel."""
+        shown = min(max(rows, 1), self._most)
         height = shown * self.table.verticalHeader().defaultSectionSize + FRAME
         self.table.setFixedHeight(self.table.horizontalHeader().height + height)
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import slicer
 
+from .belonging import unwatch, watch
+
 
 class SceneWatch:
-    """Observes a scene until it is closed.
+    """Observes a scene until it is closed; meanwhile nothing is drawn over another patient's image.
 
     Args:
         closing: called before the scene is closed.
@@ -26,10 +28,13 @@ class SceneWatch:
             slicer.vtkMRMLScene.EndImportEvent: self._changed,
             slicer.vtkMRMLScene.NodeRemovedEvent: self._changed,
         }
+        watch(scene)
         self._tags = [scene.AddObserver(event, callback) for event, callback in events.items()]
 
     def close(self) -> None:
         """Remove every observer."""
+        if self._tags:
+            unwatch(self._scene)
         for tag in self._tags:
             self._scene.RemoveObserver(tag)
         self._tags = []

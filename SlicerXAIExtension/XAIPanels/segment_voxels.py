@@ -6,6 +6,7 @@ from typing import Any
 
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 from XAILib.nrrd import Volume
 
@@ -31,5 +32,6 @@ def segment_voxels(segmentation: Any, segment_id: str) -> Volume | None:
     affine[:3, 3] += affine[:3, :3] @ image.GetExtent()[::2]
     labels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions(), order="F")
     return Volume(
-        labels.copy(order="K"), in_world(affine, segmentation, f"The segmentation “{segmentation.GetName()}”")
+        labels.copy(order="K"),
+        in_world(affine, segmentation, _("The segmentation “{name}”").format(name=segmentation.GetName())),
     )

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import slicer
+
 from .nodes import nodes_of_class
 
 WITHOUT = "image"
 """Label of a view that no picture is left for."""
-ACCENTS = ("#f34a33", "#6eb04b", "#edd54c", "#4aa3df", "#b56edc", "#e8833a")
+ACCENTS = ("#ff3300", "#0033ff", "#00ffdd", "#bb77dd", "#993355", "#ffff00")
 """Colours of the views' bars."""
 
 
@@ -67,10 +69,13 @@ class SideViews:
     @property
     def active(self) -> bool:
         """Whether the layout is open, and nobody has chosen another one meanwhile."""
+        return self._before is not None and self.seen
+
+    @property
+    def seen(self) -> bool:
+        """Whether the layout is one of ours, also in a scene that was saved so."""
         node = self._layout_node()
-        if self._before is None or node is None:
-            return False
-        return 0 < node.GetViewArrangement() - self._own.layout <= self._own.largest
+        return node is not None and 0 < node.GetViewArrangement() - self._own.layout <= self._own.largest
 
     def open(self, names: list[str]) -> list[Any]:
         """Show as many views as there are names, at most the largest layout's; their composite nodes in this order."""
@@ -83,7 +88,8 @@ class SideViews:
         if not node.IsLayoutDescription(layout):
             node.AddLayoutDescription(layout, self._own.description(count))
         if not self.active:
-            self._before = node.GetViewArrangement()
+            four_up = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+            self._before = four_up if self.seen else node.GetViewArrangement()
         node.SetViewArrangement(layout)
         for view, name in zip(self._nodes("vtkMRMLSliceNode"), [*names, *[WITHOUT] * (count - len(names))]):
             view.SetLayoutLabel(name)
@@ -92,6 +98,11 @@ class SideViews:
             composite.SetLinkedControl(True)
             composite.SetHotLinkedControl(True)
         return composites[: len(names)]
+
+    @property
+    def views(self) -> list[Any]:
+        """The slice nodes of our views, in the order of their numbers."""
+        return self._nodes("vtkMRMLSliceNode")
 
     def close(self) -> None:
         """Back to the earlier layout, unless somebody has chosen another one meanwhile."""

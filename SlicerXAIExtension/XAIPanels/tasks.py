@@ -1,94 +1,23 @@
-"""Work in the background whose messages arrive on the main thread, where Qt and MRML may be used."""
+"""Work in the background whose messages arrive on Qt's main thread, where Qt and MRML may be used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import qt
-from XAILib.background import Background, Done, Failed, Progress
 
-POLL_MS = 100
-CLOSE_SECONDS = 0.1
-"""A thread that still waits for the server is left to end by itself; it touches neither Qt nor MRML."""
+from .task_list import Task, TaskList
 
-OnProgress = Callable[[float, str, Any], None]
+__all__ = ["Task", "Tasks"]
 
 
-@dataclass
-class Task:
-    """One piece of work and who wants to hear of it."""
+class Tasks(TaskList):
+    """All work of a panel of Slicer."""
 
-    done: Callable[[Any], None]
-    failed: Callable[[BaseException], None]
-    progress: OnProgress | None = None
-    background: Background = field(default_factory=Background)
-
-    def cancel(self) -> None:
-        """Ask it to stop; `failed` hears of it when it has."""
-        self.background.cancel()
-
-
-class Tasks:
-    """All work of a panel; the timer runs only while there is some."""
-
-    def __init__(self) -> None:
-        self._running: list[Task] = []
-        self._timer = qt.QTimer()
-        self._timer.interval = POLL_MS
-        self._timer.connect("timeout()", self._poll)
-
-    def start(
-        self,
-        function: Callable[..., Any],
-        done: Callable[[Any], None],
-        failed: Callable[[BaseException], None],
-        progress: OnProgress | None = None,
-    ) -> Task:
-        """Run `function(stop, progress)` in a thread; exactly one of `done` and `failed` is called at the end."""
-        task = Task(done, failed, progress)
-        self._running.append(task)
-        task.background.start(function)
-        self._timer.start()
-        return task
-
-    def drop(self, task: Task) -> None:
-        """Ask it to stop, and hear nothing of it any more."""
-        if task in self._running:
-            task.done, task.failed, task.progress = _nothing, _nothing, None
-            task.cancel()
-
-    def close(self) -> None:
-        """Stop everything; nothing is called afterwards."""
-        self._timer.stop()
-        running, self._running = self._running, []
-        for task in running:
-            task.cancel()
-        for task in running:
-            task.background.close(CLOSE_SECONDS)
-
-    def _poll(self) -> None:
-        for task in list(self._running):
-            for message in task.background.poll():
-                self._deliver(task, message)
-        if not self._running:
-            self._timer.stop()
-
-    def _deliver(self, task: Task, message: Any) -> None:
-        if task not in self._running:  # closed by an earlier message
-            return
-        if isinstance(message, Progress):
-            if task.progress is not None:
-                task.progress(message.fraction, message.message, message.eta)
-            return
-        self._running.remove(task)
-        task.background.close(CLOSE_SECONDS)
-        if isinstance(message, Done):
-            task.done(message.value)
-        elif isinstance(message, Failed):
-            task.failed(message.error)
-
-
-def _nothing(_: Any) -> None:
-    """A dropped task interests nobody."""
+    def timer(self, milliseconds: int, function: Callable[[], None], once: bool = False) -> Any:
+        timer = qt.QTimer()
+        timer.interval = milliseconds
+        timer.singleShot = once
+        timer.connect("timeout()", function)
+        return timer

@@ -6,6 +6,7 @@ from typing import Any
 
 import slicer
 
+from .belonging import may_lie_over
 from .nodes import nodes_of_class
 
 Before = tuple[str, float, int]
@@ -51,7 +52,10 @@ class Layers:
             volume, opacity, compositing = self._before.pop(composite.GetID(), ("", 0.0, composite.GetCompositing()))
             if foreground is not None and composite.GetForegroundVolumeID() != foreground.GetID():
                 continue
-            composite.SetForegroundVolumeID(volume if self.scene.GetNodeByID(volume) else None)
+            there = self.scene.GetNodeByID(volume) and may_lie_over(
+                self.scene, volume, composite.GetBackgroundVolumeID()
+            )
+            composite.SetForegroundVolumeID(volume if there else None)
             composite.SetForegroundOpacity(opacity)
             composite.SetCompositing(compositing)
 

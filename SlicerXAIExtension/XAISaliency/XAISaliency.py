@@ -1,4 +1,4 @@
-"""Slicer module “Saliency & Review”: which voxels made a model call this a lesion."""
+"""Slicer module “Saliency & Review”: which voxels made a model call this a lesion, and what should be read again."""
 
 from __future__ import annotations
 
@@ -6,34 +6,51 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# Installed, XAILib and XAIPanels lie beside this file, which Slicer's module path covers. In a source tree they are one
-# folder up.
-if not (Path(__file__).parent / "XAILib").is_dir() and str(Path(__file__).parents[1]) not in sys.path:
-    sys.path.append(str(Path(__file__).parents[1]))
+# Installed, what the modules share lies beside this file, which Slicer's module path covers. In a source tree it has
+# folders of its own.
+if not (Path(__file__).parent / "XAILib").is_dir():
+    extension = Path(__file__).parents[1]
+    sys.path += [str(path) for path in (extension, extension / "XAIReview") if str(path) not in sys.path]
 
+from slicer.i18n import tr as _
+from XAIPanels import self_test
 from XAIPanels.module import PanelModule, PanelWidget
+from XAIPanels.tabs import Tab, Tabs
 from XAIPanels.words import RESEARCH_USE
 
 
 class XAISaliency(PanelModule):
     """What Slicer shows of the module in its menus."""
 
-    title = "Saliency & Review"
+    title = _("Saliency & Review")
     dependencies = ("Segmentations", "Volumes", "Markups")
-    text = f"""
-Asks an explanation server for the lesions that a model predicts in an image, for the voxels that made it decide so, and
-for whether this very explanation can be trusted. <b>{RESEARCH_USE}</b>
-"""
+    text = _("""
+<b>This image</b> asks an explanation server for the lesions that a model predicts in an image, for the voxels that
+made it decide so, and for whether this very explanation can be trusted. <b>Worklist</b> lists the images of a server
+with the predictions most likely to be wrong first, each with the maps that made it suspicious, and writes back what the
+reader decides: accepted, corrected or wrong. <b>{research_use}</b>
+""").format(research_use=RESEARCH_USE)
 
 
 class XAISaliencyWidget(PanelWidget):
-    """The module's panel."""
+    """The module's panels."""
 
     def make_panel(self) -> Any:
+        hint = _("Which voxels made the model decide so, and whether this explanation can be trusted.")
+        image = Tab(_("This image"), hint, ("saliency",), self._saliency)
+        hint = _("Which predictions should be read again, most suspicious first; accept, correct or mark them wrong.")
+        return Tabs([image, Tab(_("Worklist"), hint, ("quality",), self._review)])
+
+    def _saliency(self) -> Any:
         from XAISaliencyLib.widget import SaliencyPanel
 
-        return SaliencyPanel(self.resourcePath("UI/XAISaliency.ui"))
+        return SaliencyPanel(self.form("XAISaliency"))
 
-    def exit(self) -> None:
-        if self.panel is not None:
-            self.panel.leave()
+    def _review(self) -> Any:
+        from XAIReviewLib.widget import ReviewPanel
+
+        return ReviewPanel(self.form("XAIReview"))
+
+
+class XAISaliencyTest(self_test.PanelTest):
+    """The module's self test."""

@@ -11,6 +11,8 @@ from typing import Any
 if not (Path(__file__).parent / "XAILib").is_dir() and str(Path(__file__).parents[1]) not in sys.path:
     sys.path.append(str(Path(__file__).parents[1]))
 
+from slicer.i18n import tr as _
+from XAIPanels import self_test
 from XAIPanels.module import PanelModule, PanelWidget
 from XAIPanels.words import RESEARCH_USE
 
@@ -18,13 +20,13 @@ from XAIPanels.words import RESEARCH_USE
 class XAIShift(PanelModule):
     """What Slicer shows of the module in its menus."""
 
-    title = "Shift Attribution"
+    title = _("Shift Attribution")
     dependencies = ("Segmentations", "Volumes")
-    text = f"""
+    text = _("""
 Compares a model's performance between two selections of a cohort, such as two hospitals or two raters. Says how
 much of the difference comes from the patients, the scanner and the people who drew the masks, and whether the data can
-support that answer. <b>{RESEARCH_USE}</b>
-"""
+support that answer. <b>{research_use}</b>
+""").format(research_use=RESEARCH_USE)
 
 
 class XAIShiftWidget(PanelWidget):
@@ -34,3 +36,7 @@ class XAIShiftWidget(PanelWidget):
         from XAIShiftLib.widget import ShiftPanel
 
         return ShiftPanel(self.resourcePath("UI/XAIShift.ui"))
+
+
+class XAIShiftTest(self_test.PanelTest):
+    """The module's self test."""

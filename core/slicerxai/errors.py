@@ -41,5 +41,27 @@ class ConflictError(UserError):
     http_status = 409
 
 
+class UnavailableError(UserError):
+    """A service that this one needs does not answer; the same request may work later.
+
+    Attributes:
+        retry_after: seconds after which trying again makes sense.
+    """
+
+    http_status = 503
+    retry_after: ClassVar[int] = 5
+
+
 class Cancelled(Exception):
     """The user cancelled; raised by a `Progress` callback inside the running work."""
+
+
+def shortened(value: object, longest: int = 200) -> str:
+    """A value that somebody sent, as it may stand in a message: text in quotes, printable, not endless."""
+    text = repr(value)
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def dotted(keys: Sequence[object]) -> str:
+    """Where in a document something stands, "a.b.0": the keys may be somebody's own, and are shown as far as fits."""
+    return shortened(".".join(map(str, keys)))[1:-1]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 from slicerxai.errors import InputError
+from slicerxai.lean_monai import import_monai
 from slicerxai.settings import settings
 
 
@@ -17,6 +18,7 @@ def configure() -> None:
 
     torch.set_num_threads(settings().threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    import_monai()
 
 
 def device() -> "torch.device":  # type: ignore[name-defined]  # noqa: F821, UP037

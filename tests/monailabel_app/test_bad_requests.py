@@ -177,7 +177,7 @@ CASES: dict[str, Bad | Callable[[Path], Bad]] = {
     "model upload": Bad("PUT", "/model/tiny", 409, "slicerxai train", files={"file": ("x.pt", b"x")}),
     "model deletion": Bad("DELETE", "/model/tiny", 409, "slicerxai train"),
     "reload": Bad("POST", "/reload", 404, "no route"),
-    "DICOM proxy": Bad("GET", "/proxy/dicom/wado/x", 404, "DICOMweb"),
+    "DICOM proxy": Bad("GET", "/proxy/dicom/wado/x", 404, "no route"),
     "GPU of a machine without": Bad("GET", "/logs/gpu", 404, "GPU"),
     "unknown route": Bad("GET", "/nothing", 404, "no route"),
     "wrong method": Bad("PATCH", "/info/", 405, "PATCH"),
@@ -189,8 +189,9 @@ CASES: dict[str, Bad | Callable[[Path], Bad]] = {
 
 
 def listing(folder: Path) -> dict[str, int]:
-    """Every file, with its size, that a request may not change; the job list and log are the server's own."""
-    own = ("home/jobs", "home/monailabel_app/logs", "stderr", "stdout", "studies/datastore_v2.json", "studies/.lock")
+    """Every file, with its size, that a request may not change; job list, logs and key are the server's own."""
+    own = ("home/audit/", "home/jobs", "home/monailabel_app/logs", "home/pseudonym.key", "stderr", "stdout")
+    own += ("studies/datastore_v2.json", "studies/.lock")
     return {
         relative: path.stat().st_size
         for path in sorted(folder.rglob("*"))

@@ -4,6 +4,7 @@ import json
 import time
 
 import numpy as np
+import psutil
 import pytest
 
 from slicerxai.data.io import write_volume
@@ -39,11 +40,23 @@ def worklist(server):
     return answer.json()
 
 
-def until(condition, seconds=120):
+def until(condition, seconds=300):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.3)
+
+
+def halt_scoring(server):
+    """Stop the process that scores while it still imports, so that it neither ends nor scores before it is killed."""
+
+    def found():
+        children = psutil.Process(server.process.pid).children(recursive=True)
+        return [child for child in children if "monailabel.interfaces.utils.app" in child.cmdline()]
+
+    until(found)
+    found()[0].suspend()
+    until(lambda: server.request("GET", "/scoring/").json()["status"] == "RUNNING")
 
 
 def decide(server, image, **body):
@@ -100,9 +113,10 @@ def test_the_loop(running):
 
     started = running.request("POST", "/scoring/quality", json={"model": "regions"})
     assert started.status_code == 200, started.text
-    until(lambda: worklist(running)["scoring"])
+    halt_scoring(running)
+    assert worklist(running)["scoring"]
     assert running.request("POST", "/scoring/quality", json={"model": "regions"}).status_code == 429
-    until(lambda: running.request("GET", "/scoring/").json()["status"] == "RUNNING")
+    assert running.request("GET", "/scoring/").json()["status"] == "RUNNING"
     assert running.request("DELETE", "/scoring/").json()["status"] == "STOPPED"
     assert not worklist(running)["scoring"]
 

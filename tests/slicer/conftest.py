@@ -16,12 +16,17 @@ from tests.slicer.server_fixtures import *  # noqa: E402, F403 - fixtures
 
 _HERE = Path(__file__).parent
 _EXTENSION = _HERE.parents[1] / "SlicerXAIExtension"
-_MODULES = ("XAISaliency", "XAIShift", "XAIReview", "XAICounterfactual")
+_MODULES = ("XAICohort", "XAISaliency", "XAIShift", "XAIReview", "XAICounterfactual", "XAIProperty", "XAIMethods")
 for folder in (_HERE, _EXTENSION, *(_EXTENSION / module for module in _MODULES)):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
 from slicer_double.fixtures import guard, slicer_app  # noqa: E402, F401 - fixtures
+
+if find_spec("slicer") is not None:  # the extension's files translate their texts when they are imported
+    from slicer_double import i18n
+
+    i18n.provide()
 
 _WITHOUT_SLICER = {"test_cmake.py", "test_extension_files.py"}
 

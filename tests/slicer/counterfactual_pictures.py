@@ -42,7 +42,7 @@ def draw(chosen: Any) -> None:
     """Start the server and the module, and use them as a reader would."""
     import slicer_double
     from counterfactual_user import CounterfactualUser
-    from slicer_double.scripted import load_module
+    from panels import open_panel
 
     from tests.support.server import Server
 
@@ -53,8 +53,7 @@ def draw(chosen: Any) -> None:
         shutil.copytree(chosen.studies, server.studies, dirs_exist_ok=True)
         with server:
             application = slicer_double.start_application()
-            module = load_module(ROOT / "SlicerXAIExtension" / "XAICounterfactual" / "XAICounterfactual.py")
-            module.enter()
+            module = open_panel("XAICounterfactual")
             told = ask(CounterfactualUser(application, module), server.url, chosen)
             application.unload_modules()
             application.close()

@@ -49,7 +49,7 @@ def draw(image: Path, model: Path, out: Path) -> None:
     """Start the server and the module, and use them as a reader would."""
     import slicer_double
     from panel_user import User
-    from slicer_double.scripted import load_module
+    from panels import open_panel
 
     from tests.support.server import Server
 
@@ -59,8 +59,7 @@ def draw(image: Path, model: Path, out: Path) -> None:
         with Server(Path(folder), home) as server:
             application = slicer_double.start_application()
             enlarge(application)
-            module = load_module(ROOT / "SlicerXAIExtension" / "XAISaliency" / "XAISaliency.py")
-            module.enter()
+            module = open_panel("XAISaliency")
             read(User(application, module), image, server.url, out)
             application.unload_modules()
             application.close()
@@ -106,9 +105,11 @@ def picture(user: Any, path: Path, views: Any = None) -> None:
 
     widget = user.module.widgetRepresentation()
     views = render_all(user.app) if views is None else views
-    for _ in range(2):  # layouts tell their height only after the first
+    for _ in range(6):  # each layout within another tells its height only after the one within
         widget.resize(WIDTH, max(views.shape[0], widget.sizeHint().height()))
         user.app.processEvents()
+        widget.layout().invalidate()
+        widget.layout().activate()
     panel = grab(widget)
     height = max(panel.shape[0], views.shape[0])
     sheet = np.full((height, panel.shape[1] + views.shape[1], 3), PAPER, np.uint8)

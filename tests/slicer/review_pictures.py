@@ -36,8 +36,8 @@ def main() -> None:
 def draw(chosen: Any) -> None:
     """Start the server and the module, and use them as a reader would."""
     import slicer_double
+    from panels import open_panel
     from review_user import ReviewUser
-    from slicer_double.scripted import load_module
 
     from tests.slicer.pictures import enlarge
     from tests.support.server import Server
@@ -48,8 +48,7 @@ def draw(chosen: Any) -> None:
         with server:
             application = slicer_double.start_application()
             enlarge(application)
-            module = load_module(ROOT / "SlicerXAIExtension" / "XAIReview" / "XAIReview.py")
-            module.enter()
+            module = open_panel("XAIReview")
             read(ReviewUser(application, module), server.url, chosen)
             application.unload_modules()
             application.close()

@@ -36,8 +36,8 @@ def main() -> None:
 def draw(chosen: Any) -> None:
     """Start the server and the module, and use them as a reader would."""
     import slicer_double
+    from panels import open_panel
     from shift_user import ShiftUser
-    from slicer_double.scripted import load_module
 
     from tests.slicer.pictures import enlarge
     from tests.support.server import Server
@@ -45,8 +45,7 @@ def draw(chosen: Any) -> None:
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder), chosen.home) as server:
         application = slicer_double.start_application()
         enlarge(application)
-        module = load_module(ROOT / "SlicerXAIExtension" / "XAIShift" / "XAIShift.py")
-        module.enter()
+        module = open_panel("XAIShift")
         read(ShiftUser(application, module), server.url, chosen)
         application.unload_modules()
         application.close()

@@ -36,7 +36,7 @@ def succeed(step: subprocess.CompletedProcess[str]) -> None:
     assert step.returncode == 0, step.stdout
 
 
-def configure(source: Path, build: Path) -> subprocess.CompletedProcess[str]:
+def configure(source: Path, build: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """Configure without a compiler: CMake is told one and not to try it."""
     compiler = [
         f"-DCMAKE_{language}_COMPILER{name}"
@@ -45,7 +45,9 @@ def configure(source: Path, build: Path) -> subprocess.CompletedProcess[str]:
     ]
     make = shutil.which("ninja", path=ninja.BIN_DIR)
     slicer = f"-DSlicer_DIR={(HERE / 'fake_slicer').as_posix()}"
-    return tool("cmake", "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={make}", slicer, *compiler)
+    return tool(
+        "cmake", "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={make}", slicer, *compiler, *more
+    )
 
 
 def packaged(source: Path, folder: Path) -> Path:
@@ -72,7 +74,7 @@ def wanted(extension: Path) -> dict[str, bytes]:
     """What the package of a source tree must hold: modules' files side by side, a shared library in its own folder."""
     content: dict[str, bytes] = {}
     for folder in (path for path in (extension / FOLDERS).iterdir() if (path / "CMakeLists.txt").exists()):
-        prefix = "" if (folder / f"{folder.name}.py").exists() else f"{folder.name}/"
+        prefix = f"{folder.name}/" if (folder / "__init__.py").exists() else ""
         content |= {prefix + name: text for name, text in files(folder).items()}
     return content
 
@@ -104,6 +106,13 @@ def test_every_file_is_in_the_package_and_nothing_else(package: Path) -> None:
     expected, found = wanted(ROOT), files(package)
     assert sorted(found) == sorted(expected)
     assert found == expected
+
+
+def test_self_tests_of_all_modules_are_registered(tmp_path: Path) -> None:
+    result = configure(ROOT, tmp_path / "build", "-DBUILD_TESTING=ON")
+    succeed(result)
+    modules = {path.stem for path in (ROOT / FOLDERS).glob("*/XAI*.py") if path.stem == path.parent.name}
+    assert set(re.findall(r"self test: (\w+)\.py", result.stdout)) == modules
 
 
 def test_a_folder_that_is_not_added_is_missed(copy: Path, tmp_path: Path) -> None:
@@ -154,8 +163,8 @@ sys.path.insert(0, double)
 import slicer_double
 slicer_double.install()
 sys.path.append(installed)  # as Slicer does for every folder of modules
-import XAISaliency, XAIShift, XAILib, XAIPanels, XAISaliencyLib.widget, XAIShiftLib.widget
-for module in (XAISaliency, XAIShift, XAILib, XAIPanels, XAISaliencyLib, XAIShiftLib):
+import XAISaliency, XAIShift, XAILib, XAIPanels, XAISaliencyLib.widget, XAIShiftLib.widget, XAIReviewLib.widget
+for module in (XAISaliency, XAIShift, XAILib, XAIPanels, XAISaliencyLib, XAIShiftLib, XAIReviewLib):
     assert Path(module.__file__).is_relative_to(installed), module.__file__
 print("found")
 """

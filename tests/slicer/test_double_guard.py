@@ -285,7 +285,7 @@ def test_many_short_slots_are_no_fault(inner: Any) -> None:
 
     runs: list[int] = []
     timer = qt.QTimer()
-    timer.connect("timeout()", lambda: (_wait(0.12), runs.append(1)))
+    timer.connect("timeout()", lambda: (_wait(0.05), runs.append(1)))
     timer.start(0)
     wait_until(lambda: len(runs) > 10)
     timer.stop()

@@ -101,6 +101,10 @@ def newer_syntax(source: str) -> list[str]:
     return found
 
 
+SELF_TESTS = {"XAIPanels/self_test.py"}
+"""They stand for the person who fills and closes the scene while a panel is open."""
+
+
 def crossed_layers(name: str, source: str) -> list[str]:
     """HTTP in XAILib without Slicer; MRML without Qt or HTTP; Qt without VTK or HTTP."""
     tree = ast.parse(source)
@@ -112,7 +116,7 @@ def crossed_layers(name: str, source: str) -> list[str]:
         found.append("HTTP outside XAILib")
     if has & QT and has & VTK:
         found.append(f"one file imports {', '.join(sorted(has & (QT | VTK)))}")
-    if has & QT:
+    if has & QT and name not in SELF_TESTS:
         found += [f"line {line}: a Qt file changes the scene: {call}" for call, line in scene_calls(tree)]
     return found
 

@@ -111,7 +111,8 @@ def test_several_files_make_one_session(server: Any, tmp_path: Path) -> None:
         write_volume(path, spotted_brain(seed)[0])
     session = Client(server.url).upload(paths)
     found = requests.get(f"{server.url}/session/{session}").json()["image"]
-    assert sorted(path.name for path in Path(found).iterdir()) == sorted(path.name for path in paths)
+    folder = server.home / "sessions" / found
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in paths)
 
 
 @pytest.mark.parametrize(

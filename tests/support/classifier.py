@@ -1,6 +1,7 @@
 """A tiny untrained classifier in a model store, and an alarm for it."""
 
 import json
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +20,14 @@ TARGETS = ("left=left_ml>0", "right=right_ml>0", "middle=middle_ml>0")
 LABELS = ("left", "right", "middle")
 
 
-def store_classifier(store: ModelStore, name: str, seed: int = 0, provenance: dict | None = None) -> str:
+def store_classifier(store: ModelStore, name: str, seed: int = 0, provenance: dict[str, Any] | None = None) -> str:
     """Write an untrained network of a few thousand weights; returns its digest."""
     config = ClassifierConfig(
         targets=TARGETS, architecture="regional", shape=(16, 16, 16), spacing=5.0, features=4, cells=2, surroundings=0
     )
     torch.manual_seed(seed)
     network = build_network(config, 1, len(LABELS))
-    description = {"name": name, "kind": "classifier", "channels": ["FLAIR"], "labels": list(LABELS)}
+    description: dict[str, Any] = {"name": name, "kind": "classifier", "channels": ["FLAIR"], "labels": list(LABELS)}
     description |= {"config": config.model_dump(mode="json"), "thresholds": [0.5] * len(LABELS)}
     with store.create(name) as folder:
         torch.save(network.state_dict(), folder / WEIGHTS)
@@ -49,7 +50,7 @@ def readings(count: int, seed: int = 0) -> tuple[Readings, np.ndarray]:
     return made, made.predicted ^ wrong
 
 
-def store_alarm(alarms: AlarmStore, model: str, model_digest: str, seed: int = 0, **parameters) -> str:
+def store_alarm(alarms: AlarmStore, model: str, model_digest: str, seed: int = 0, **parameters: Any) -> str:
     """Fit an alarm on made-up readings and keep it; returns its id."""
     made, truth = readings(40, seed)
     cases = [f"case{number}" for number in range(40)]

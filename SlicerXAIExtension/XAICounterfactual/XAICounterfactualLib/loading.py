@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from XAILib.nrrd import Volume
 from XAIPanels.colours import EXPLAINED, LESIONS
+from XAIPanels.images import add_image, show_like, volume_in
 from XAIPanels.map_colours import DECREASE, INCREASE
 from XAIPanels.map_display import Palette, add_colours, display_with, scale_of
 from XAIPanels.nodes import all_or_nothing
 from XAIPanels.outlines import Outline, add_segmentation
 from XAIPanels.segment_voxels import segment_voxels
-from XAIPanels.volumes import affine_of, array_of, make_volume
+from XAIPanels.volumes import make_volume
 
 from .prepared import Pair, Prepared
 from .results import ResultNode, add_result_node
@@ -54,23 +54,6 @@ def load(scene: Any, prepared: Prepared, source: Any, own_source: bool, threshol
         return found
 
 
-def add_image(scene: Any, volume: Volume, name: str) -> Any:
-    """A grey-level volume of the scene."""
-    image = make_volume(volume.array, volume.affine)
-    image.SetName(scene.GenerateUniqueName(name))
-    image = scene.AddNode(image)
-    image.CreateDefaultDisplayNodes()
-    return image
-
-
-def show_like(image: Any, source: Any) -> None:
-    """The same window and level, so that what looks different is different."""
-    theirs, own = source.GetDisplayNode(), image.GetDisplayNode()
-    if theirs is not None and own is not None:
-        own.AutoWindowLevelOff()
-        own.SetWindowLevel(theirs.GetWindow(), theirs.GetLevel())
-
-
 def taken(found: ResultNode) -> Prepared | None:
     """What a result's nodes hold, to load it again; None when a part of it was deleted by hand."""
     places = range(len(found.places))
@@ -83,12 +66,8 @@ def taken(found: ResultNode) -> Prepared | None:
     return Prepared(
         document=found.document,
         job="",
-        pairs=tuple(Pair(_volume(image), _volume(change), place) for image, change, place in pairs),
+        pairs=tuple(Pair(volume_in(image), volume_in(change), place) for image, change, place in pairs),
         scale=scale_of(changes[0]),
         labelmaps={key: labelmap for key, labelmap in kept.items() if labelmap is not None},
-        image=_volume(found.source),
+        image=volume_in(found.source),
     )
-
-
-def _volume(node: Any) -> Volume:
-    return Volume(array_of(node), affine_of(node))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from slicer.i18n import tr as _
 from XAILib.change import largest
 from XAILib.nrrd import Volume
 from XAILib.parts import labelmap_of, volume_of
@@ -70,7 +71,7 @@ def prepare(result: Result) -> Prepared:
     names = [name for name, kind in kinds.items() if kind == "counterfactual" and OF_FIRST_CHANNEL.fullmatch(name)]
     if not names:
         said = " ".join(str(check["reason"]) for check in result.document["checks"])
-        msg = f"No counterfactual was found. {said or 'Is it the result of another method?'}"
+        msg = _("No counterfactual was found. {value}").format(value=said or _("Is it the result of another method?"))
         raise LoadError(msg)
     pairs = tuple(_pair(result, name) for name in names)
     images = [name for name, kind in kinds.items() if kind == "image"]
@@ -91,9 +92,13 @@ def _pair(result: Result, name: str) -> Pair:
     image, change = volume_of(result, name), volume_of(result, name.replace(FIRST, "difference", 1))
     for volume in (image, change):
         if not np.isfinite(volume.array).all():
-            msg = f"The {name.replace('_', ' ')} of the result has voxels that are not numbers."
+            msg = _("The {replace} of the result has voxels that are not numbers.").format(
+                replace=name.replace("_", " ")
+            )
             raise LoadError(msg)
     if image.array.shape != change.array.shape or not np.allclose(image.affine, change.affine):
-        msg = f"The {name.replace('_', ' ')} of the result and its difference do not lie on the same grid."
+        msg = _("The {replace} of the result and its difference do not lie on the same grid.").format(
+            replace=name.replace("_", " ")
+        )
         raise LoadError(msg)
     return Pair(image, change, largest(change.array, change.affine))

@@ -7,25 +7,26 @@ from html import escape
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 from XAILib.catalogue import Model
 from XAIPanels.choosing import chosen, enable, offer
 from XAIPanels.job_state import JobState
 from XAIPanels.row_table import RowTable
-from XAIPanels.words import number_range
+from XAIPanels.words import number, number_range, percent
 
 from .logic import CounterfactualLogic
 from .prepared import Point
 from .server import CounterfactualServer
 from .tables import Lesion
-from .words import METHOD, number, percent
+from .words import METHOD
 
-AUTOMATIC = "the most probable one"
-DISTANCES = {"l1": "few voxels (ℓ1)", "l2": "many voxels a little (ℓ2)"}
-SPACES = {"image": "any change", "latent": "realistic changes only"}
-COLUMNS = ("Lesion", "Volume", "Probability")
-HINTS = ("Number of the lesion.", "Its volume.", "Mean probability over its voxels.")
+AUTOMATIC = _("the most probable one")
+DISTANCES = {"l1": _("few voxels (ℓ1)"), "l2": _("many voxels a little (ℓ2)")}
+SPACES = {"image": _("any change"), "latent": _("realistic changes only")}
+COLUMNS = (_("Lesion"), _("Volume"), _("Probability"))
+HINTS = (_("Number of the lesion."), _("Its volume."), _("Mean probability over its voxels."))
 PICK_CHECK_MS = 300
-RUNNING = "A computation is running; cancel it or wait for it."
+RUNNING = _("A computation is running; cancel it, or put it in the background in “Jobs” below.")
 
 
 class QuestionSection(JobState):
@@ -45,7 +46,7 @@ class QuestionSection(JobState):
         cancel: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
-        super().__init__(ui, "Not found")
+        super().__init__(ui, _("Not found"))
         self._logic = logic
         self._changed = changed
         self._model: Model | None = None
@@ -137,12 +138,12 @@ class QuestionSection(JobState):
             reason: why nothing can be asked now, or empty.
         """
         busy = RUNNING if running else ""
-        enable(self.ui.runButton, busy or reason, "Find the smallest change of the image that turns the decision.")
-        self.ui.runButton.text = "&What would have to be different?" if connected else "Connect and &ask"
-        enable(self.ui.findButton, busy or reason, "Let the model find its lesions, to choose one of them.")
-        enable(self.ui.pickButton, busy or reason, "Then click on a lesion in a slice view to ask about it.")
-        stop = "" if running and not stopping else "Nothing is running."
-        enable(self.ui.cancelButton, stop, "Stop the computation on the server too.")
+        self.ui.runButton.text = _("&What would have to be different?") if connected else _("Connect and &ask")
+        enable(self.ui.runButton, busy or reason, _("Find the smallest change of the image that turns the decision."))
+        enable(self.ui.findButton, busy or reason, _("Let the model find its lesions, to choose one of them."))
+        enable(self.ui.pickButton, busy or reason, _("Then click on a lesion in a slice view to ask about it."))
+        stop = "" if running and not stopping else _("Nothing is running.")
+        enable(self.ui.cancelButton, stop, _("Stop the computation on the server too."))
         for widget in (self.ui.labelCombo, self.ui.distanceCombo, self.ui.spaceCombo, self.ui.countSpin):
             widget.enabled = not running
         self.ui.hintLabel.visible = bool(reason) and not running
@@ -163,14 +164,19 @@ class QuestionSection(JobState):
         labels = self.classifies
         self.ui.labelLabel.visible = self.ui.labelCombo.visible = labels
         self.ui.lesionPanel.visible = self._model is not None and not labels
-        rows = [(str(one.number), f"{one.volume:.2f} ml", percent(one.probability)) for one in self._lesions]
+        rows = [
+            (str(one.number), _("{volume:.2f} ml").format(volume=one.volume), percent(one.probability))
+            for one in self._lesions
+        ]
         centres = [one.centre for one in self._lesions]
         self.table.fill(rows, centres.index(self._point) if self._point in centres else -1)
         if self._point is None:
-            self.ui.lesionState.text = "Asks about the largest lesion. Choose another one by its row or in the views."
+            self.ui.lesionState.text = _(
+                "Asks about the largest lesion. Choose another one by its row or in the views."
+            )
         else:
             where = ", ".join(number(value) for value in self._point)
-            self.ui.lesionState.text = f"Asks about the lesion at R, A, S {where} mm."
+            self.ui.lesionState.text = _("Asks about the lesion at R, A, S {where} mm.").format(where=where)
         self.ui.anyLesionButton.enabled = self._point is not None
 
     def _lesion_chosen(self, row: int) -> None:
@@ -185,7 +191,7 @@ class QuestionSection(JobState):
             return
         self._logic.start_pick()
         self._pick_timer.start()
-        self.ui.lesionState.text = "Click on a lesion in a slice view, or press the button again to stop."
+        self.ui.lesionState.text = _("Click on a lesion in a slice view, or press the button again to stop.")
 
     def _check_pick(self) -> None:
         """The user may have left the place mode in Slicer's own ways, such as Esc."""
@@ -199,7 +205,7 @@ class QuestionSection(JobState):
         self._show()
         self._changed()
 
-    def _chosen(self, *_: Any) -> None:
+    def _chosen(self, *_unused: Any) -> None:
         choices = self._logic.parameters()
         kept = self.parameters
         kept.pop("point", None)

@@ -6,47 +6,26 @@ import json
 from typing import Any
 
 from XAIPanels import documents
-from XAIPanels.documents import anonymous, document_of
+from XAIPanels.documents import anonymous
+from XAIPanels.image_result import ImageResult
 
 from .prepared import Point, Prepared
 
 RESULT = "XAICounterfactualResult"
 """Value of the attribute "ModuleName", by which result nodes are found; parameter nodes have the module's own name."""
 
-_SOURCE, _COLOURS, _OUTLINES = "Source", "Colours", "Outlines"
-_IMAGE, _CHANGE = "Counterfactual", "Difference"
-_OWN_SOURCE, _CHOSEN, _PLACES = "ownSource", "chosen", "places"
+_COLOURS, _IMAGE, _CHANGE = "Colours", "Counterfactual", "Difference"
+_CHOSEN, _PLACES = "chosen", "places"
 
 
-class ResultNode:
+class ResultNode(ImageResult):
     """Typed access to one result node; every part may have been deleted by hand, and is None then."""
 
-    def __init__(self, node: Any) -> None:
-        self.node = node
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The parsed JSON of the result, without what identifies the patient."""
-        return document_of(self.node)
-
-    @property
-    def source(self) -> Any:
-        """The explained volume."""
-        return self.node.GetNodeReference(_SOURCE)
-
-    @property
-    def own_source(self) -> bool:
-        """Whether the explained volume came with the result, and goes with it."""
-        return bool(self.node.GetParameter(_OWN_SOURCE))
+    CHOICES = (_CHOSEN,)
 
     @property
     def colours(self) -> Any:
         return self.node.GetNodeReference(_COLOURS)
-
-    @property
-    def outlines(self) -> Any:
-        """The segmentation of the expert's mask and of the predicted lesions."""
-        return self.node.GetNodeReference(_OUTLINES)
 
     @property
     def places(self) -> list[Point | None]:
@@ -78,23 +57,20 @@ class ResultNode:
         found = [*(self.image(place) for place in places), *(self.change(place) for place in places)]
         return [volume for volume in found if volume is not None]
 
+    @property
+    def parts(self) -> list[Any]:
+        """All that goes with the result, but for the explained volume."""
+        return [*super().parts, self.colours]
+
     def refer(self, source: Any, colours: Any, outlines: Any, own_source: bool) -> None:
         """Connect the parts that all counterfactuals share; all of them are in the scene."""
-        for role, part in {_SOURCE: source, _COLOURS: colours, _OUTLINES: outlines}.items():
-            self.node.SetNodeReferenceID(role, part.GetID() if part is not None else None)
-        if own_source:
-            self.node.SetParameter(_OWN_SOURCE, "true")
+        self.refer_image(source, outlines, own_source)
+        self._refer(_COLOURS, colours)
 
     def refer_pair(self, place: int, image: Any, change: Any) -> None:
         """Connect the volumes of a counterfactual."""
         self.node.SetNodeReferenceID(f"{_IMAGE}{place}", image.GetID())
         self.node.SetNodeReferenceID(f"{_CHANGE}{place}", change.GetID())
-
-    def _read(self, name: str, fallback: Any) -> Any:
-        try:
-            return json.loads(self.node.GetParameter(name) or "null") or fallback
-        except ValueError:
-            return fallback
 
 
 def add_result_node(scene: Any, prepared: Prepared, name: str) -> ResultNode:

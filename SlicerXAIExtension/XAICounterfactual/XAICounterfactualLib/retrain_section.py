@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib import training
 from XAILib.client import Client, OnProgress
 from XAILib.errors import ServerError
@@ -19,14 +20,16 @@ from .server import CounterfactualServer
 from .words import TASK
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-BAD_NAME = "A name has letters, digits, “-” and “_”, at most 64."
-TAKEN = "The server has a model of this name already; choose another name."
-NOT_OFFERED = "This server cannot train a model so that it decides from the lesion; ask whoever runs it to update it."
-SEGMENTS = "“{}” finds lesions itself; only a model that decides on labels can be trained so."
-NO_MODEL = "Choose a model above first."
-RUNS = "A training is running on the server; cancel it or wait for it."
-CANCELLED = "Cancelled. The server has stopped the training; no model was made."
-DONE = "“{}” is ready and chosen above. Ask about the same case again to see where its change lies."
+BAD_NAME = _("A name has letters, digits, “-” and “_”, at most 64.")
+TAKEN = _("The server has a model of this name already; choose another name.")
+NOT_OFFERED = _(
+    "This server cannot train a model so that it decides from the lesion; ask whoever runs it to update it."
+)
+SEGMENTS = _("“{}” finds lesions itself; only a model that decides on labels can be trained so.")
+NO_MODEL = _("Choose a model above first.")
+RUNS = _("A training is running on the server; cancel it or wait for it.")
+CANCELLED = _("Cancelled. The server has stopped the training; no model was made.")
+DONE = _("“{}” is ready and chosen above. Ask about the same case again to see where its change lies.")
 SUFFIX = "aligned"
 
 
@@ -62,7 +65,7 @@ class RetrainSection:
         self._server: CounterfactualServer | None = None
         self._proposed = ""
         self._cancelled = Event()
-        self.state = JobState(_Widgets(ui), "Not trained")
+        self.state = JobState(_Widgets(ui), _("Not trained"))
         self.job = OneJob(tasks, self.state, lost, changed, CANCELLED)
         ui.trainButton.connect("clicked()", self.train)
         ui.trainCancelButton.connect("clicked()", self.cancel)
@@ -102,17 +105,25 @@ class RetrainSection:
         enable(
             self.ui.trainButton,
             reason,
-            f"Go on training “{model}” with the images of the server that have a mask, so that what would turn its "
-            "decision lies inside the mask. The model itself stays as it is; a new one is made.",
+            _(
+                "Go on training “{model}” with the images of the server that have a mask, so that what would turn its "
+                "decision lies inside the mask. The model itself stays as it is; a new one is made."
+            ).format(model=model),
         )
         for widget in (self.ui.nameEdit, self.ui.epochsSpin):
             widget.enabled = not running
         self.ui.trainHint.text = "" if running else reason
         self.ui.trainHint.visible = bool(reason) and not running
-        stop = "" if running and not self.job.stopping else "No training is running."
-        enable(self.ui.trainCancelButton, stop, "Stop the training on the server.")
-        enable(self.ui.againButton, again_reason, f"The shown case again, as “{model}” decides on it.")
-        self.ui.againButton.text = f"&Ask “{model}” about the same case" if model else "Ask about the same case"
+        stop = "" if running and not self.job.stopping else _("No training is running.")
+        enable(self.ui.trainCancelButton, stop, _("Stop the training on the server."))
+        enable(
+            self.ui.againButton,
+            again_reason,
+            _("The shown case again, as “{model}” decides on it.").format(model=model),
+        )
+        self.ui.againButton.text = (
+            _("&Ask “{model}” about the same case").format(model=model) if model else _("Ask about the same case")
+        )
 
     def train(self) -> None:
         """Start the training."""
@@ -161,7 +172,7 @@ class RetrainSection:
     def _reason(self, model: str | None, classifies: bool) -> str:
         server = self._server
         if server is None:
-            return "Connect to the server first."
+            return _("Connect to the server first.")
         if server.options is None:
             return NOT_OFFERED
         if not model:

@@ -7,30 +7,32 @@ from html import escape
 from threading import Event
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.nrrd import Volume
 from XAIPanels.choosing import chosen, offer
-from XAIPanels.documents import model_of
+from XAIPanels.documents import model_of, same_image
 from XAIPanels.errors import ExportError
 from XAIPanels.row_table import RowTable
 from XAIPanels.tasks import Task, Tasks
+from XAIPanels.words import percent
 
 from . import words
 from .logic import CounterfactualLogic
-from .tables import entries, same_image
+from .tables import entries
 from .work import shares
 
-NO_SEGMENT = "none"
-COLUMNS = ("Model", "Turned", "Before", "After", "In mask", "Segment")
+NO_SEGMENT = _("none")
+COLUMNS = (_("Model"), _("Turned"), _("Before"), _("After"), _("In mask"), _("Segment"))
 HINTS = (
-    "The model that decided. Click a row to see its counterfactual.",
-    "Whether the decision is the other one.",
-    "Probability for the image as it is.",
-    "Probability for the changed image.",
-    "Share of the change inside the expert’s mask.",
-    "Share of the change inside the segment that is chosen above.",
+    _("The model that decided. Click a row to see its counterfactual."),
+    _("Whether the decision is the other one."),
+    _("Probability for the image as it is."),
+    _("Probability for the changed image."),
+    _("Share of the change inside the expert’s mask."),
+    _("Share of the change inside the segment that is chosen above."),
 )
-EMPTY = "The segment has no voxels."
-NOTHING = "Nothing was changed, so there is no share."
+EMPTY = _("The segment has no voxels.")
+NOTHING = _("Nothing was changed, so there is no share.")
 
 
 class ShareSection:
@@ -57,7 +59,7 @@ class ShareSection:
     def update(self) -> None:
         """Follow the scene and the shown result."""
         self._segments = self._logic.segments()
-        names = [NO_SEGMENT, *(name for _, _, name in self._segments)]
+        names = [NO_SEGMENT, *(name for _unused, _unused, name in self._segments)]
         offer(self.ui.segmentCombo, names, self._place + 1, range(len(names)))
         shown = self._logic.shown
         self._nodes = [] if shown is None else self._of_the_image(shown.document)
@@ -86,7 +88,7 @@ class ShareSection:
             return
         changes: dict[str, Volume] = {name: change for name, change in found.items() if change is not None}
         inside: Volume = labels
-        self._say("Measuring …")
+        self._say(_("Measuring …"))
 
         def work(_stop: Event, _progress: Any) -> dict[str, float | None]:
             return shares(changes, inside)
@@ -110,8 +112,8 @@ class ShareSection:
             found = self._logic.result(node)
             gallery = entries(found.document)
             entry = gallery[found.chosen] if found.chosen < len(gallery) else None
-            told = (words.yes(entry.flipped), words.percent(entry.before), words.percent(entry.after)) if entry else ()
-            share = (words.percent(entry.share) if entry else "–", words.percent(self._shares.get(node.GetID())))
+            told = (words.yes(entry.flipped), percent(entry.before), percent(entry.after)) if entry else ()
+            share = (percent(entry.share) if entry else "–", percent(self._shares.get(node.GetID())))
             rows.append((model_of(found.document) or "?", *(told or ("–",) * 3), *share))
         shown = self._logic.parameters().shown
         self.table.fill(rows, self._nodes.index(shown) if shown in self._nodes else -1)
@@ -132,7 +134,7 @@ class ShareSection:
         self._shares = found
         shown = self._logic.parameters().shown
         share = found.get(shown.GetID()) if shown is not None else None
-        name = self._segments[self._place][2] if self._place >= 0 else "the segment"
+        name = self._segments[self._place][2] if self._place >= 0 else _("the segment")
         self._say(NOTHING if share is None else words.inside(share, f"“{name}”"))
         self._fill()
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from XAIPanels.documents import model_of, rows
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -85,22 +87,10 @@ def lesions(document: Mapping[str, Any]) -> list[Lesion]:
     ]
 
 
-def rows(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Rows of a table by column; empty when there is no such table."""
-    table = document.get("tables", {}).get(name)
-    return [dict(zip(table["columns"], row)) for row in table["rows"]] if table else []
-
-
-def same_image(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether two results are of one image, by the digests of what was explained."""
-    inputs = [(document.get("provenance") or {}).get("inputs") for document in (first, second)]
-    return bool(inputs[0]) and inputs[0] == inputs[1]
-
-
 def title_of(document: Mapping[str, Any]) -> str:
     """What was explained, in words."""
     flipped = [label.name for label in labels(document) if label.flipped]
     asked = document.get("parameters", {}).get("label")
-    model = (document.get("provenance") or {}).get("model")
+    model = model_of(document)
     what = asked or ", ".join(flipped[:2]) or ("lesion" if not labels(document) else "labels")
     return f"{what} ({model})" if model else str(what)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAIPanels.choosing import chosen, enable, offer
 from XAIPanels.map_colours import DECREASE, INCREASE
 
@@ -13,8 +14,8 @@ from .logic import CounterfactualLogic
 from .parameters import DIFFERENCE, FADE, SIDE, Drawing
 from .words import legend
 
-MODES = {SIDE: "side by side", FADE: "original and counterfactual", DIFFERENCE: "difference over the original"}
-DELETED = "The volumes of this counterfactual were deleted; ask again to see it."
+MODES = {SIDE: _("side by side"), FADE: _("original and counterfactual"), DIFFERENCE: _("difference over the original")}
+DELETED = _("The volumes of this counterfactual were deleted; ask again to see it.")
 
 
 class ViewSection:
@@ -52,7 +53,9 @@ class ViewSection:
         self._sliders["fade"].enabled = there and drawing.mode != DIFFERENCE
         for name in ("threshold", "opacity"):
             self._sliders[name].enabled = there and drawing.mode != FADE
-        enable(self.ui.jumpButton, "" if self._logic.place else "Nothing was changed.", "Go to the largest change.")
+        enable(
+            self.ui.jumpButton, "" if self._logic.place else _("Nothing was changed."), _("Go to the largest change.")
+        )
         if found is not None and not there:
             self._say(DELETED)
 

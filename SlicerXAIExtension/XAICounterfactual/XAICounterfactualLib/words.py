@@ -6,32 +6,25 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from XAIPanels.words import BAD, GOOD, coloured, sentence
+from slicer.i18n import tr as _
+from XAIPanels.words import BAD, GOOD, coloured, percent, sentence
 
 METHOD = "counterfactual"
 """The server's method that this panel asks for."""
+JOB = _("Counterfactuals")
+"""What the job tray calls it."""
 PREDICTION = "prediction"
 """The server's method that lists the lesions of an image."""
 TASK = "aligned"
 """The server's training that makes a model decide from the lesion."""
 
 VERDICTS = {
-    "reliable": "The checks of this result are passed: the changed image really turns the decision of the model.",
-    "caution": "Use this result with caution: at least one of its checks is doubtful.",
-    "unreliable": "Do not rely on this result: at least one of its checks failed.",
+    "reliable": _("The checks of this result are passed: the changed image really turns the decision of the model."),
+    "caution": _("Use this result with caution: at least one of its checks is doubtful."),
+    "unreliable": _("Do not rely on this result: at least one of its checks failed."),
 }
 MOSTLY = 0.5
 """Share of the change from which on it is said to lie mostly inside something."""
-
-
-def percent(share: float | None) -> str:
-    """Such as "12 %"; a dash where there is no number."""
-    return "–" if share is None else f"{100 * share:.0f} %"
-
-
-def number(value: float | None) -> str:
-    """Three digits; a dash where there is no number."""
-    return "–" if value is None else f"{value:.3g}"
 
 
 def count(value: float | None) -> str:
@@ -41,7 +34,7 @@ def count(value: float | None) -> str:
 
 def yes(value: Any) -> str:
     """A truth for people."""
-    return "–" if value is None else "yes" if value else "no"
+    return "–" if value is None else _("yes") if value else _("no")
 
 
 def inside(share: float | None, what: str) -> str:
@@ -49,8 +42,12 @@ def inside(share: float | None, what: str) -> str:
     if share is None:
         return ""
     colour = GOOD if share >= MOSTLY else BAD
-    meaning = "what turns the decision is mostly there" if share >= MOSTLY else "what turns it is mostly elsewhere"
-    return f"{coloured(percent(share), colour)} of the change lies inside {escape(what)}: {meaning}."
+    meaning = (
+        _("what turns the decision is mostly there") if share >= MOSTLY else _("what turns it is mostly elsewhere")
+    )
+    return _("{share} of the change lies inside {what}: {meaning}.").format(
+        share=coloured(percent(share), colour), what=escape(what), meaning=meaning
+    )
 
 
 def headline(document: Mapping[str, Any]) -> str:
@@ -60,9 +57,13 @@ def headline(document: Mapping[str, Any]) -> str:
     lines = []
     if before is not None and after is not None:
         voxels = metrics.get("changed_voxels")
-        changed = f" by changing {count(voxels)} voxels" if voxels is not None else ""
-        lines.append(f"Probability {percent(before)} → <b>{percent(after)}</b>{changed}.")
-    told = inside(metrics.get("share_inside_mask"), "the expert’s mask")
+        changed = _(" by changing {voxels} voxels").format(voxels=count(voxels)) if voxels is not None else ""
+        lines.append(
+            _("Probability {before} → <b>{after}</b>{changed}.").format(
+                before=percent(before), after=percent(after), changed=changed
+            )
+        )
+    told = inside(metrics.get("share_inside_mask"), _("the expert’s mask"))
     lines += [told] if told else []
     for flag in document.get("flags", ()):
         lines.append(f"{coloured(sentence(str(flag['subject'])), BAD)}: {escape(str(flag['message']))}")
@@ -72,8 +73,12 @@ def headline(document: Mapping[str, Any]) -> str:
 def legend(decrease: tuple[str, ...], increase: tuple[str, ...], scale: float | None) -> str:
     """Rich text that explains the colours of the difference."""
     cells = "".join(f'<td bgcolor="{colour}">&nbsp;&nbsp;&nbsp;</td>' for colour in (*reversed(decrease), *increase))
-    low, high = ("darker", "brighter") if scale is None else (f"darker (−{scale:.3g})", f"brighter (+{scale:.3g})")
-    return (
-        '<table cellspacing="0" cellpadding="1"><tr>'
-        f"<td>made {low}&nbsp;</td>{cells}<td>&nbsp;{high} by the change</td></tr></table>"
+    low, high = (
+        (_("darker"), _("brighter"))
+        if scale is None
+        else (_("darker (−{scale:.3g})").format(scale=scale), _("brighter (+{scale:.3g})").format(scale=scale))
     )
+    return _(
+        '<table cellspacing="0" cellpadding="1"><tr><td>made {low}&nbsp;</td>{cells}<td>&nbsp;{high} by the '
+        "change</td></tr></table>"
+    ).format(low=low, cells=cells, high=high)

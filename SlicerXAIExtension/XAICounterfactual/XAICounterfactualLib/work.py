@@ -12,7 +12,7 @@ from XAILib.client import Client, OnProgress
 from XAILib.nrrd import Volume
 from XAILib.parts import labelmap_of
 from XAIPanels.export import Snapshot
-from XAIPanels.sending import send_and_explain
+from XAIPanels.sending import explained, send_and_explain
 
 from .prepared import Prepared, prepare
 from .tables import Lesion, lesions
@@ -37,13 +37,9 @@ def explain(
 ) -> Prepared:
     """Counterfactuals of an image, ready for the scene.
 
-    Raises:
-        SceneError: the image cannot be sent, or the result not be shown, in words.
-        ServerError, Stopped: see `run_explanation`.
+    Raises as `explained`.
     """
-    result = send_and_explain(client, METHOD, image, model, parameters, stop, progress)
-    progress(1.0, "Loading the result", None)
-    return prepare(result)
+    return explained(client, METHOD, image, model, parameters, stop, progress, prepare)
 
 
 def predict(client: Client, image: Snapshot | str, model: str | None, stop: Event, progress: OnProgress) -> Predicted:

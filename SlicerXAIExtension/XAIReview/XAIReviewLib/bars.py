@@ -5,23 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import qt
+from XAIPanels.bars import HEIGHT, WIDTH, icon
+from XAIPanels.bars import bar as filled
 
-WIDTH, HEIGHT = 44, 12
-EMPTY, LOW, MIDDLE, HIGH = "#d8d8d8", "#9a9a9a", "#e8a33c", "#d64545"
-"""Of the empty part, and of suspicions from a third and from two thirds of the full bar on."""
+__all__ = ["HEIGHT", "WIDTH", "bar", "flag", "share"]
+
+LOW, MIDDLE, HIGH = "#9a9a9a", "#e8a33c", "#d64545"
+"""Of suspicions below a third, from a third and from two thirds of the full bar on."""
 FLAG = "#d64545"
 
 
 def bar(percent: int) -> Any:
     """An icon of a bar that is filled to so many per cent."""
-    picture = qt.QPixmap(WIDTH, HEIGHT)
-    picture.fill(qt.QColor(EMPTY))
-    painter = qt.QPainter()
-    painter.begin(picture)
-    colour = LOW if percent < 33 else MIDDLE if percent < 67 else HIGH
-    painter.fillRect(0, 0, round(WIDTH * percent / 100), HEIGHT, qt.QColor(colour))
-    painter.end()
-    return _icon(picture)
+    return filled(percent / 100, LOW if percent < 33 else MIDDLE if percent < 67 else HIGH)
 
 
 def share(value: float | None, full: float) -> Any:
@@ -39,11 +35,4 @@ def flag(raised: bool) -> Any:
         painter.fillRect(2, 1, 2, HEIGHT - 1, qt.QColor(FLAG))
         painter.fillRect(4, 1, 7, 5, qt.QColor(FLAG))
         painter.end()
-    return _icon(picture)
-
-
-def _icon(picture: Any) -> Any:
-    """An icon that keeps its colours in a chosen row."""
-    icon = qt.QIcon(picture)
-    icon.addPixmap(picture, qt.QIcon.Selected)
-    return icon
+    return icon(picture)

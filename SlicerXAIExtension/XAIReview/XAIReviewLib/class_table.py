@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 from XAILib.worklist import ClassItem
 from XAIPanels.columns import set_columns
 
 from . import bars, words
 
-COLUMNS = ("Class", "Present", "Probability", "Suspicion")
+COLUMNS = (_("Class"), _("Present"), _("Probability"), _("Suspicion"))
 HINTS = (
-    "The classes of the model; a red flag marks a suspicious prediction. Choosing a class shows its map.",
-    "Whether the class is present: as predicted, or as corrected.",
-    "Probability of the class, by the model.",
-    "Estimated probability that the prediction of this class is wrong.",
+    _("The classes of the model; a red flag marks a suspicious prediction. Choosing a class shows its map."),
+    _("Whether the class is present: as predicted, or as corrected."),
+    _("Probability of the class, by the model."),
+    _("Estimated probability that the prediction of this class is wrong."),
 )
 YES, NO = "yes", "no"
 ROW_HEIGHT, HEADER_HEIGHT, FRAME = 24, 24, 4
@@ -138,9 +139,9 @@ class ClassTable:
 
 
 def _suspicion(one: ClassItem) -> str:
-    return "not scored" if one.suspicion is None else f"{one.suspicion:.2f}"
+    return _("not scored") if one.suspicion is None else f"{one.suspicion:.2f}"
 
 
 def _present_hint(one: ClassItem, present: bool) -> str:
-    predicted = f"The model predicts: {YES if one.predicted else NO}."
+    predicted = _("The model predicts: {value}.").format(value=YES if one.predicted else NO)
     return predicted if present == one.predicted else f"{predicted} Corrected."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.worklist import ACCEPTED, CLASSIFIER, CORRECTED, WRONG, Item
 from XAIPanels.choosing import enable
 from XAIPanels.words import BAD, GOOD, coloured
@@ -14,10 +15,10 @@ from . import words
 from .logic import ReviewLogic
 from .parameters import Draft
 
-NO_CLASSES = "Lesions have no boxes to correct: mark the prediction as wrong, or draw the lesions and submit them."
-CORRECTING = "Check the boxes of the classes that are present, and save."
-NOT_SCORED = "Press “Score images” first: only a prediction that was scored can be accepted."
-DECIDED = "Decided already; press “Undo” to decide anew."
+NO_CLASSES = _("Lesions have no boxes to correct: mark the prediction as wrong, or draw the lesions and submit them.")
+CORRECTING = _("Check the boxes of the classes that are present, and save.")
+NOT_SCORED = _("Press “Score images” first: only a prediction that was scored can be accepted.")
+DECIDED = _("Decided already; press “Undo” to decide anew.")
 
 
 class DecisionSection:
@@ -96,7 +97,7 @@ class DecisionSection:
             kind: of the model.
             reason: why nothing can be decided now; empty when it can.
         """
-        reason = reason or ("Writing to the server …" if self.busy else "")
+        reason = reason or (_("Writing to the server …") if self.busy else "")
         decided = self._item is not None and not self._item.open
         correcting = self.correcting and not decided
         ui = self.ui
@@ -105,30 +106,31 @@ class DecisionSection:
         ui.saveButton.visible = ui.revertButton.visible = correcting
         blocked = reason or (DECIDED if decided else "")
         unscored = "" if self._item is None or self._item.scored else NOT_SCORED
-        enable(ui.acceptButton, blocked or unscored, "The prediction is right (Alt+A).")
-        enable(ui.wrongButton, blocked, "The prediction is wrong, without saying what is right (Alt+W).")
+        enable(ui.acceptButton, blocked or unscored, _("The prediction is right (Alt+A)."))
+        enable(ui.wrongButton, blocked, _("The prediction is wrong, without saying what is right (Alt+W)."))
         enable(
             ui.correctButton,
             blocked or ("" if kind == CLASSIFIER else NO_CLASSES),
-            "Say which classes are present: their boxes in the table can be changed then (Alt+C).",
+            _("Say which classes are present: their boxes in the table can be changed then (Alt+C)."),
         )
-        enable(ui.saveButton, blocked, "Write the corrected classes to the server (Alt+S).")
-        enable(ui.revertButton, "" if not self.busy else reason, "Forget the correction (Alt+R).")
-        nothing = "" if decided else "Nothing has been decided yet."
-        enable(ui.undoButton, reason or nothing, "Take the decision back, on the server too (Alt+U).")
-        enable(ui.commentEdit, DECIDED if decided else "", "Is written with the decision.")
+        enable(ui.saveButton, blocked, _("Write the corrected classes to the server (Alt+S)."))
+        enable(ui.revertButton, "" if not self.busy else reason, _("Forget the correction (Alt+R)."))
+        nothing = "" if decided else _("Nothing has been decided yet.")
+        enable(ui.undoButton, reason or nothing, _("Take the decision back, on the server too (Alt+U)."))
+        enable(ui.commentEdit, DECIDED if decided else "", _("Is written with the decision."))
 
     def say(self, text: str) -> None:
         """Something that is neither good nor bad."""
         self._show(escape(text))
 
     def succeed(self, text: str) -> None:
-        self._show(f"{coloured('Written', GOOD)}: {escape(text)}")
+        """Say what was written."""
+        self._show(f"{coloured(_('Written'), GOOD)}: {escape(text)}")
 
     def fail(self, text: str) -> None:
         """The server has not taken the decision on the shown image; `text` says why and what to do."""
-        said = f"{escape(self._image)}: {escape(text)} What you entered is kept."
-        self._show(f"{coloured('Not written', BAD)}: {said}")
+        said = _("{image}: {text} What you entered is kept.").format(image=escape(self._image), text=escape(text))
+        self._show(f"{coloured(_('Not written'), BAD)}: {said}")
 
     def _show(self, rich_text: str) -> None:
         self.ui.decisionState.text = rich_text

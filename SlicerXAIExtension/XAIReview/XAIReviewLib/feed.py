@@ -7,12 +7,11 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-import qt
 from XAILib.client import Client
 from XAILib.errors import ServerError
 from XAILib.review import fetch_worklist
 from XAILib.worklist import Item, Worklist
-from XAIPanels.tasks import Task, Tasks
+from XAIPanels.task_list import Task, TaskList
 
 POLL_MS = 1000
 
@@ -29,7 +28,7 @@ class Feed:
         failure: why there is no newer one; empty when there is.
     """
 
-    def __init__(self, tasks: Tasks, changed: Callable[[], None], lost: Callable[[ServerError], None]) -> None:
+    def __init__(self, tasks: TaskList, changed: Callable[[], None], lost: Callable[[ServerError], None]) -> None:
         self.worklist: Worklist | None = None
         self.failure = ""
         self._tasks = tasks
@@ -39,10 +38,7 @@ class Feed:
         self._model = ""
         self._task: Task | None = None
         self._again = False
-        self._timer = qt.QTimer()
-        self._timer.singleShot = True
-        self._timer.interval = POLL_MS
-        self._timer.connect("timeout()", self.refresh)
+        self._timer = tasks.timer(POLL_MS, self.refresh, once=True)
 
     @property
     def fetching(self) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.verdict import checks_html, verdict_html
 from XAILib.worklist import Item, LesionItem
 from XAIPanels.choosing import enable
-from XAIPanels.words import shortened
+from XAIPanels.words import counted, shortened
 
 from . import words
 from .class_table import ClassTable
@@ -21,13 +22,15 @@ from .opened import FLAGGED_COLOUR, OTHER_COLOUR
 from .overlay_section import OverlaySection
 from .tables import nearest_of, thresholds_of
 
-NOTHING = "No image is open. Choose one in the worklist and press “Open”, or “Next open” for the most suspicious one."
+NOTHING = _(
+    "No image is open. Choose one in the worklist and press “Open”, or “Next open” for the most suspicious one."
+)
 VERDICTS = {
-    "reliable": "the checks of maps and alarm are passed.",
-    "caution": "take maps and alarm with care.",
-    "unreliable": "do not rely on maps and alarm.",
+    "reliable": _("the checks of maps and alarm are passed."),
+    "caution": _("take maps and alarm with care."),
+    "unreliable": _("do not rely on maps and alarm."),
 }
-NO_PLACE = "The map of {} is empty, or not there yet."
+NO_PLACE = _("The map of {} is empty, or not there yet.")
 
 
 class ItemSection:
@@ -70,7 +73,7 @@ class ItemSection:
         self._item = item
         found = self._logic.shown
         title = opening or (found.image_id if found is not None else "")
-        self.ui.itemSection.text = shortened(f"Image – {title}") if title else "Image"
+        self.ui.itemSection.text = shortened(f"Image – {title}") if title else _("Image")
         self.ui.itemSection.toolTip = title
         self.ui.emptyLabel.visible = found is None and not opening
         self.ui.itemPanel.visible = found is not None
@@ -93,10 +96,14 @@ class ItemSection:
             report_reason: why there is no report; empty when there is.
         """
         label, found = self.classes.chosen, self._logic.shown
-        nowhere = "Choose a class in the table first." if not label else NO_PLACE.format(label)
+        nowhere = _("Choose a class in the table first.") if not label else NO_PLACE.format(label)
         there = found is not None and self._logic.place(found, label) is not None
-        enable(self.ui.goButton, "" if there else nowhere, f"Show the slices where the map of {label} is strongest.")
-        enable(self.ui.reportButton, report_reason, "Open the full report of this image in the web browser.")
+        enable(
+            self.ui.goButton,
+            "" if there else nowhere,
+            _("Show the slices where the map of {label} is strongest.").format(label=label),
+        )
+        enable(self.ui.reportButton, report_reason, _("Open the full report of this image in the web browser."))
 
     def go(self) -> None:
         """Show what is most suspicious of the image, and go there."""
@@ -163,14 +170,16 @@ def _verdict(document: dict[str, Any]) -> str:
 
 def _count(lesions: tuple[LesionItem, ...]) -> str:
     if not lesions:
-        return "<b>No lesion is predicted.</b>"
+        return _("<b>No lesion is predicted.</b>")
     flagged = sum(lesion.flagged for lesion in lesions)
-    return f"<b>{len(lesions)} predicted lesion{'s' * (len(lesions) != 1)}</b>, {flagged} flagged."
+    return _("<b>{lesions}</b>, {flagged} flagged.").format(
+        lesions=counted(len(lesions), _("{number} predicted lesion"), _("{number} predicted lesions")), flagged=flagged
+    )
 
 
 def _legend() -> str:
     cells = "".join(
         f'<td bgcolor="{colour}">&nbsp;&nbsp;&nbsp;&nbsp;</td><td>&nbsp;{escape(name)}&nbsp;&nbsp;</td>'
-        for colour, name in ((FLAGGED_COLOUR, "flagged lesion"), (OTHER_COLOUR, "other lesion"))
+        for colour, name in ((FLAGGED_COLOUR, _("flagged lesion")), (OTHER_COLOUR, _("other lesion")))
     )
     return f'<table cellspacing="0" cellpadding="1"><tr>{cells}</tr></table>'

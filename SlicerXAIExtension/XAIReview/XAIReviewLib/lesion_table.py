@@ -6,17 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 from XAILib.worklist import LesionItem
 from XAIPanels.columns import set_columns
 
 from . import bars, words
 
-COLUMNS = ("Lesion", "Suspicion", "Volume", "Probability")
+COLUMNS = (_("Lesion"), _("Suspicion"), _("Volume"), _("Probability"))
 HINTS = (
-    "Number of the lesion; a red flag marks a suspicious one. Choosing a row goes there in all views.",
-    "Estimated probability that this is no lesion.",
-    "Volume of the lesion.",
-    "Mean probability over its voxels, by the model.",
+    _("Number of the lesion; a red flag marks a suspicious one. Choosing a row goes there in all views."),
+    _("Estimated probability that this is no lesion."),
+    _("Volume of the lesion."),
+    _("Mean probability over its voxels, by the model."),
 )
 
 
@@ -52,8 +53,13 @@ class LesionTable:
         self.table.blockSignals(False)
 
     def _fill_row(self, row: int, lesion: LesionItem) -> None:
-        suspicion = "not scored" if lesion.suspicion is None else f"{lesion.suspicion:.2f}"
-        texts = (str(lesion.number), suspicion, f"{lesion.volume_ml:.2f} ml", words.percent(lesion.probability))
+        suspicion = _("not scored") if lesion.suspicion is None else f"{lesion.suspicion:.2f}"
+        texts = (
+            str(lesion.number),
+            suspicion,
+            _("{volume_ml:.2f} ml").format(volume_ml=lesion.volume_ml),
+            words.percent(lesion.probability),
+        )
         for column, text in enumerate(texts):
             cell = qt.QTableWidgetItem(text)
             cell.setToolTip(lesion.reason)

@@ -7,6 +7,7 @@ from typing import Any
 
 import slicer
 from XAILib.nrrd import Volume
+from XAIPanels.belonging import set_visible
 from XAIPanels.map_display import scale_of
 from XAIPanels.nodes import in_scene
 from XAIPanels.scene_watch import SceneWatch
@@ -93,7 +94,7 @@ class ReviewLogic:
         """Show an opened image, and no other one, without a map."""
         for other in opened_nodes(self.scene):
             if other.lesions is not None:
-                other.lesions.SetDisplayVisibility(other.node is found.node)
+                set_visible(other.lesions, other.node is found.node)
         self.parameters().shown = found.node
         if self._layers.show(found.image, None, 0.0):
             slicer.util.resetSliceViews()

@@ -8,25 +8,25 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-import qt
+from slicer.i18n import tr as _
 from XAILib.client import Client, OnProgress
 from XAILib.errors import ServerError
 from XAILib.run import part
 from XAILib.worklist import Worklist
 from XAIPanels.job_state import JobState
 from XAIPanels.one_job import OneJob
-from XAIPanels.tasks import Tasks
+from XAIPanels.task_list import TaskList
 
 from .logic import ReviewLogic
 from .opened import Opened, Origin
 from .prepared import Image, Prepared
 from .work import explain, fetch
 
-STOPPED = "Stopped; open the image again for its maps."
-SCENE_CLOSED = "The scene was closed, so nothing was opened."
-CLOSED = "The image was removed from the scene meanwhile; open it again."
-UNREADABLE = "the server sends neither the image in a format that can be read here, nor a picture with its maps."
-DONE = "{} is open."
+STOPPED = _("Stopped; open the image again for its maps.")
+SCENE_CLOSED = _("The scene was closed, so nothing was opened.")
+CLOSED = _("The image was removed from the scene meanwhile; open it again.")
+UNREADABLE = _("the server sends neither the image in a format that can be read here, nor a picture with its maps.")
+DONE = _("{} is open.")
 FIRST_SHARE = 0.1
 """Of the progress, for fetching the image."""
 
@@ -61,12 +61,12 @@ class Opener:
         self,
         ui: Any,
         logic: ReviewLogic,
-        tasks: Tasks,
+        tasks: TaskList,
         came: Callable[[], None],
         changed: Callable[[], None],
         lost: Callable[[ServerError], None],
     ) -> None:
-        self.state = JobState(_Widgets(ui), "Not opened")
+        self.state = JobState(_Widgets(ui), _("Not opened"))
         self._logic = logic
         self._came = came
         self._changed = changed
@@ -75,9 +75,7 @@ class Opener:
         self._next: Wish | None = None
         self._server_job = ""
         self._adding: list[Callable[[], None]] = []
-        self._timer = qt.QTimer()
-        self._timer.interval = 0
-        self._timer.connect("timeout()", self._add_one)
+        self._timer = tasks.timer(0, self._add_one)
 
     @property
     def busy(self) -> bool:
@@ -100,7 +98,7 @@ class Opener:
         if self.busy:
             self._stop_adding()
             self._next = wish
-            self._job.cancel("Opening another image …")
+            self._job.cancel(_("Opening another image …"))
             if not self._job.running:
                 self._begin_next()
             return
@@ -180,7 +178,7 @@ class Opener:
         adding = self._logic.add_map
         self._adding = [partial(adding, found, label, made) for label, made in prepared.maps.items()]
         self._adding.append(partial(self._finish, wish, found))
-        self.state.progress(1.0, "Loading the maps", None)
+        self.state.progress(1.0, _("Loading the maps"), None)
         self._timer.start()
 
     def _add_one(self) -> None:

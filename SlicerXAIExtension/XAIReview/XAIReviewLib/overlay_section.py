@@ -8,18 +8,19 @@ from html import escape
 from threading import Event
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.nrrd import Volume
 from XAIPanels.choosing import chosen, enable, offer
 from XAIPanels.map_colours import AGAINST, FOR
-from XAIPanels.tasks import Task, Tasks
+from XAIPanels.task_list import Task, TaskList
 
 from . import blend
 from .logic import ReviewLogic
 from .opened import Opened
 from .parameters import BLEND, ONE, SIDE, Drawing
 
-NO_MAP = "The maps are not there yet."
-ONE_CLASS = "The model has one class only."
+NO_MAP = _("The maps are not there yet.")
+ONE_CLASS = _("The model has one class only.")
 
 
 class OverlaySection:
@@ -29,7 +30,7 @@ class OverlaySection:
         changed: called when another class was chosen here.
     """
 
-    def __init__(self, ui: Any, logic: ReviewLogic, tasks: Tasks, changed: Callable[[], None]) -> None:
+    def __init__(self, ui: Any, logic: ReviewLogic, tasks: TaskList, changed: Callable[[], None]) -> None:
         self.ui = ui
         self._logic = logic
         self._tasks = tasks
@@ -74,14 +75,14 @@ class OverlaySection:
         drawing = self._logic.parameters().drawing
         none = "" if maps else NO_MAP
         several = none or (ONE_CLASS if len(maps) < 2 else "")
-        enable(self.ui.oneButton, none, "The map of the chosen class over the image in all views.")
+        enable(self.ui.oneButton, none, _("The map of the chosen class over the image in all views."))
         enable(
             self.ui.blendButton,
             several,
-            "Where the maps of two classes are strong, in two colours, and where both are alike.",
+            _("Where the maps of two classes are strong, in two colours, and where both are alike."),
         )
-        enable(self.ui.sideButton, several, "Linked axial views, one for each class.")
-        self.ui.firstLabel.text = "Classes:" if drawing.mode == BLEND else "Class:"
+        enable(self.ui.sideButton, several, _("Linked axial views, one for each class."))
+        self.ui.firstLabel.text = _("Classes:") if drawing.mode == BLEND else _("Class:")
         self.ui.firstLabel.visible = self.ui.firstCombo.visible = drawing.mode != SIDE
         self.ui.secondLabel.visible = self.ui.secondCombo.visible = drawing.mode == BLEND
         self.ui.legendLabel.text = legend(drawing)
@@ -173,13 +174,21 @@ def legend(drawing: Drawing) -> str:
     """Rich text that explains the colours of the views."""
     if drawing.mode != BLEND:
         cells = "".join(map(_cell, (*reversed(AGAINST), *FOR)))
-        what = "" if drawing.mode == SIDE else f" {escape(drawing.first)}" if drawing.first else " the class"
-        what = " the class of each view" if drawing.mode == SIDE else what
-        return _table(f"<td>against&nbsp;</td>{cells}<td>&nbsp;for{what}</td>")
+        what = "" if drawing.mode == SIDE else f" {escape(drawing.first)}" if drawing.first else _(" the class")
+        what = _(" the class of each view") if drawing.mode == SIDE else what
+        return _table(_("<td>against&nbsp;</td>{cells}<td>&nbsp;for{what}</td>").format(cells=cells, what=what))
     first, second = ("".join(map(_cell, colours)) for colours in (blend.FIRST, blend.SECOND))
     return _table(
-        f"{first}<td>&nbsp;{escape(drawing.first)}&nbsp;&nbsp;</td>{second}<td>&nbsp;{escape(drawing.second)}"
-        f"&nbsp;&nbsp;</td>{_cell(blend.BOTH)}<td>&nbsp;both alike</td>"
+        _(
+            "{first}<td>&nbsp;{first2}&nbsp;&nbsp;</td>{second}<td>&nbsp;{second2}&nbsp;&nbsp;</td>"
+            "{both}<td>&nbsp;both alike</td>"
+        ).format(
+            first=first,
+            first2=escape(drawing.first),
+            second=second,
+            second2=escape(drawing.second),
+            both=_cell(blend.BOTH),
+        )
     )
 
 

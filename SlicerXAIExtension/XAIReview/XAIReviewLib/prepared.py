@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from slicer.i18n import tr as _
 from XAILib.document import damaged
 from XAILib.nrrd import Volume
 from XAILib.parts import labelmap_of, volume_of
@@ -123,7 +124,7 @@ def named(labels: list[str], maps: list[str]) -> dict[str, str]:
 def _map(result: Result, name: str) -> Map:
     volume = volume_of(result, name)
     if not np.isfinite(volume.array).all():
-        raise damaged(f"its map “{name}” has voxels that are not numbers")
+        raise damaged(_("its map “{name}” has voxels that are not numbers").format(name=name))
     array = np.ascontiguousarray(volume.array, dtype=np.float32) if volume.array.dtype.kind != "f" else volume.array
     return Map(Volume(array, volume.affine), saturation(array), place_of(Volume(array, volume.affine)))
 

@@ -5,27 +5,42 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 
+from slicer.i18n import tr as _
+from XAILib.catalogue import Catalogue, Method
 from XAILib.client import Client
 from XAILib.errors import ServerError
 from XAILib.review import start_scoring, stop_scoring
 from XAILib.worklist import Worklist
 from XAIPanels.choosing import enable, offer
 from XAIPanels.job_state import JobState
-from XAIPanels.tasks import Tasks
+from XAIPanels.task_list import TaskList
 from XAIPanels.words import shortened
 
 from . import words
 from .feed import Feed
 from .logic import ReviewLogic
-from .server import ReviewServer
 
-NOT_CONNECTED = "Connect to the server first."
-NO_METHOD = "This server offers no quality control; connect to another one, or ask whoever runs it to update it."
-NO_MODEL = "The server has no model yet; whoever runs it can train one with: slicerxai train"
-SCORING = "The server is scoring images; stop it or wait for it."
-STOPPED = "Stopped. {} of {} scored; what is scored stays."
+NOT_CONNECTED = _("Connect to the server first.")
+NO_METHOD = _("This server offers no quality control; connect to another one, or ask whoever runs it to update it.")
+NO_MODEL = _("The server has no model yet; whoever runs it can train one with: slicerxai train")
+SCORING = _("The server is scoring images; stop it or wait for it.")
+STOPPED = _("Stopped. {} of {} scored; what is scored stays.")
+
+
+class Scorer(Protocol):
+    """A connected server."""
+
+    @property
+    def client(self) -> Client: ...
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+    @property
+    def quality(self) -> Method | None:
+        """The method that scores; None where the server lacks it."""
 
 
 class _Widgets:
@@ -48,19 +63,19 @@ class ScoringSection:
         self,
         ui: Any,
         logic: ReviewLogic,
-        tasks: Tasks,
+        tasks: TaskList,
         feed: Feed,
         lost: Callable[[ServerError], None],
         changed: Callable[[], None],
     ) -> None:
         self.ui = ui
-        self.state = JobState(_Widgets(ui), "Not scored")
+        self.state = JobState(_Widgets(ui), _("Not scored"))
         self._logic = logic
         self._tasks = tasks
         self._feed = feed
         self._lost = lost
         self._changed = changed
-        self._server: ReviewServer | None = None
+        self._server: Scorer | None = None
         self._asking = self._stopping = self._was_scoring = False
         self._start = (0.0, 0)
         ui.modelCombo.connect("currentIndexChanged(int)", self._model_chosen)
@@ -74,7 +89,7 @@ class ScoringSection:
     @property
     def reason(self) -> str:
         """Why there is no worklist; empty when there is."""
-        return self._server_reason or ("Reading the worklist …" if self._feed.fetching else "")
+        return self._server_reason or (_("Reading the worklist …") if self._feed.fetching else "")
 
     @property
     def _server_reason(self) -> str:
@@ -85,7 +100,7 @@ class ScoringSection:
             return NO_METHOD
         return "" if server.catalogue.models else NO_MODEL
 
-    def fill(self, server: ReviewServer | None) -> None:
+    def fill(self, server: Scorer | None) -> None:
         """Offer the models of the server; an earlier choice stays where it is still offered."""
         self._server = server
         if server is not None:
@@ -106,22 +121,22 @@ class ScoringSection:
         else:
             self.ui.alarmLabel.text = escape(self.reason or self._feed.failure)
         name = f" – {self.model}" if self.model and self._server is not None else ""
-        self.ui.modelSection.text = shortened(f"Model{name}")
+        self.ui.modelSection.text = shortened(_("Model{name}").format(name=name))
 
     def refresh(self) -> None:
         """Enable what can be used and say why the rest cannot."""
         worklist = self._feed.worklist
         reason = self.reason
         if not reason and worklist is None:
-            reason = self._feed.failure or "There is no worklist."
+            reason = self._feed.failure or _("There is no worklist.")
         scoring = worklist is not None and worklist.scoring
-        enable(self.ui.modelCombo, self._server_reason, "The model whose predictions are read again.")
-        without = "Fit an alarm first; see above." if worklist is not None and worklist.alarm is None else ""
-        nothing = "The server has no image." if worklist is not None and not worklist.items else ""
+        enable(self.ui.modelCombo, self._server_reason, _("The model whose predictions are read again."))
+        without = _("Fit an alarm first; see above.") if worklist is not None and worklist.alarm is None else ""
+        nothing = _("The server has no image.") if worklist is not None and not worklist.items else ""
         score = reason or (SCORING if scoring or self._asking else without or nothing)
-        enable(self.ui.scoreButton, score, "Let the model and its alarm look at every image of the server.")
-        stop = reason or ("" if scoring and not self._stopping else "Nothing is being scored.")
-        enable(self.ui.stopButton, stop, "Stop the scoring on the server too; what is scored stays.")
+        enable(self.ui.scoreButton, score, _("Let the model and its alarm look at every image of the server."))
+        stop = reason or ("" if scoring and not self._stopping else _("Nothing is being scored."))
+        enable(self.ui.stopButton, stop, _("Stop the scoring on the server too; what is scored stays."))
 
     def score(self) -> None:
         """Start scoring."""
@@ -130,7 +145,7 @@ class ScoringSection:
             return
         client: Client = server.client
         self._asking = True
-        self.state.progress(0.0, "Starting", None)
+        self.state.progress(0.0, _("Starting"), None)
         self._tasks.start(lambda stop, progress: start_scoring(client, model), self._started, self._failed)
         self._changed()
 
@@ -141,7 +156,7 @@ class ScoringSection:
             return
         client: Client = server.client
         self._stopping = True
-        self.state.progress(0.0, "Stopping", None)
+        self.state.progress(0.0, _("Stopping"), None)
         self._tasks.start(lambda stop, progress: stop_scoring(client), self._answered, self._failed)
         self._changed()
 
@@ -175,7 +190,9 @@ class ScoringSection:
             self._was_scoring = True
             if not self._stopping:
                 self.state.progress(
-                    done / max(total, 1), f"{done} of {words.images(total)} scored", self._eta(done, total)
+                    done / max(total, 1),
+                    _("{done} of {total} scored").format(done=done, total=words.images(total)),
+                    self._eta(done, total),
                 )
         elif self._was_scoring:
             stopped, self._was_scoring, self._stopping = self._stopping, False, False
@@ -194,12 +211,18 @@ class ScoringSection:
         elif errors:
             which = words.images(errors)
             self.state.say(
-                f"{scored} of {total} scored. {which} cannot be; point at “cannot be scored” for the reason."
+                _("{scored} of {total} scored. {which} cannot be; point at “cannot be scored” for the reason.").format(
+                    scored=scored, total=total, which=which
+                )
             )
         elif scored < total:
-            self.state.fail(f"scoring ended after {scored} of {words.images(total)}; the server's log says why.")
+            self.state.fail(
+                _("scoring ended after {scored} of {total}; the server's log says why.").format(
+                    scored=scored, total=words.images(total)
+                )
+            )
         else:
-            self.state.succeed(f"{words.images(total)} scored.")
+            self.state.succeed(_("{total} scored.").format(total=words.images(total)))
 
     def _model_chosen(self, _index: int) -> None:
         self._logic.parameters().model = self.model

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from threading import Event
 
+from slicer.i18n import tr as _
 from XAILib.catalogue import Method
 from XAILib.client import Client
 from XAILib.review import METHOD
 from XAIPanels.server_section import Server
+from XAIPanels.words import counted
 
 
 @dataclass(frozen=True)
@@ -29,4 +31,4 @@ def ask(client: Client, stop: Event) -> ReviewServer:
 def found(server: ReviewServer) -> str:
     """What the server has, in words."""
     models = len(server.catalogue.models)
-    return f"{models} model{'s' * (models != 1)}"
+    return counted(models, _("{number} model"), _("{number} models"))

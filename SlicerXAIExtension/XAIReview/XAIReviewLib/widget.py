@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 from XAILib.client import Client
 from XAILib.errors import ServerError
 from XAILib.review import decide, undo
@@ -28,12 +29,12 @@ from .server import ask, found
 from .tables import completed
 from .worklist_section import WorklistSection
 
-OTHER_MODEL = "What is shown is of another model or server; open the image again."
-GONE = "The server does not list this image any more; press “Refresh”."
-NO_IMAGE = "Open an image first."
-NO_MAPS = "The maps of the image are not there yet."
-UNDONE = "the decision on {} was taken back."
-EARLIER = "This image was opened in an earlier session; open it again to get its report."
+OTHER_MODEL = _("What is shown is of another model or server; open the image again.")
+GONE = _("The server does not list this image any more; press “Refresh”.")
+NO_IMAGE = _("Open an image first.")
+NO_MAPS = _("The maps of the image are not there yet.")
+UNDONE = _("the decision on {} was taken back.")
+EARLIER = _("This image was opened in an earlier session; open it again to get its report.")
 
 
 class ReviewPanel:
@@ -96,11 +97,11 @@ class ReviewPanel:
     def refresh(self) -> None:
         """Enable what can be used and say why the rest cannot."""
         worklist = self.feed.worklist
-        connecting = "Connecting …" if self.server.connecting else ""
+        connecting = _("Connecting …") if self.server.connecting else ""
         offline = connecting or self.scoring.reason
         self.server.refresh()
         self.scoring.refresh()
-        self.worklist.refresh(offline or ("" if worklist is not None else "There is no worklist."))
+        self.worklist.refresh(offline or ("" if worklist is not None else _("There is no worklist.")))
         self.overlays.refresh()
         self.item.refresh(offline or self._report_reason())
         self.decision.refresh(worklist.kind if worklist is not None else "", offline or self._decision_reason())
@@ -142,6 +143,7 @@ class ReviewPanel:
         self.logic.close()
         self._tasks.close()
         self.reports.close()
+        self.server.close()
 
     def open_report(self) -> None:
         """Open the shown image's report in the web browser."""
@@ -205,7 +207,7 @@ class ReviewPanel:
 
     def _write(self, work: Any, done: Any) -> None:
         self.decision.busy = True
-        self.decision.say("Writing to the server …")
+        self.decision.say(_("Writing to the server …"))
         self._tasks.start(lambda stop, progress: work(), done, self._not_written)
         self.refresh()
 
@@ -215,7 +217,7 @@ class ReviewPanel:
         self.decision.written(item.image)
         self.feed.replace(item)
         self.follow_worklist()
-        self.decision.succeed(f"{item.image} is {words.state(item)}.")
+        self.decision.succeed(_("{image} is {item}.").format(image=item.image, item=words.state(item)))
         if self.ui.moveOnCheck.checked and following is not None:
             self.worklist.table.choose(following.image)
             self.open_image(following.image)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from html import escape
 
+from slicer.i18n import tr as _
 from XAILib.worklist import ACCEPTED, CLASSIFIER, CORRECTED, WRONG, Alarm, ClassItem, Item, Worklist
+from XAIPanels.words import counted
 
-STATES = {ACCEPTED: "accepted", CORRECTED: "corrected", WRONG: "marked wrong"}
-OPEN = "open"
+STATES = {ACCEPTED: _("accepted"), CORRECTED: _("corrected"), WRONG: _("marked wrong")}
+OPEN = _("open")
 SCORES = {
-    "distinctiveness": "how distinct the maps of the classes are",
-    "entropy": "entropy of the probabilities",
-    "tta": "spread under test-time augmentation",
-    "mc_dropout": "spread under Monte Carlo dropout",
+    "distinctiveness": _("how distinct the maps of the classes are"),
+    "entropy": _("entropy of the probabilities"),
+    "tta": _("spread under test-time augmentation"),
+    "mc_dropout": _("spread under Monte Carlo dropout"),
 }
 ACTIONS = {
-    "swap": "what is flagged is more likely to be the reverse",
-    "review": "what is flagged asks for a second reading",
+    "swap": _("what is flagged is more likely to be the reverse"),
+    "review": _("what is flagged asks for a second reading"),
 }
-NO_ALARM = (
+NO_ALARM = _(
     "No alarm is fitted for this model; fit one with:<br><code>slicerxai alarm {} COHORT</code><br>"
     "then press “Refresh”. Until then nothing can be scored."
 )
@@ -32,30 +34,44 @@ def state(item: Item) -> str:
 def suspicion(item: Item) -> str:
     """A number, or why there is none."""
     if item.suspicion is None:
-        return "cannot be scored" if item.error else "not scored"
+        return _("cannot be scored") if item.error else _("not scored")
     return f"{item.suspicion:.2f}"
 
 
 def suspicion_hint(item: Item, kind: str) -> str:
     """What the number means."""
     if item.suspicion is None:
-        return item.error or "Not scored yet: press “Score images”."
+        return item.error or _("Not scored yet: press “Score images”.")
     if kind == CLASSIFIER:
-        return f"{item.suspicion:.2f} of {len(item.classes)} classes are expected to be predicted wrongly."
-    return f"{item.suspicion:.2f} of {len(item.lesions)} predicted lesions are expected to be none."
+        return _("{suspicion:.2f} of {count} classes are expected to be predicted wrongly.").format(
+            suspicion=item.suspicion, count=len(item.classes)
+        )
+    return _("{suspicion:.2f} of {count} predicted lesions are expected to be none.").format(
+        suspicion=item.suspicion, count=len(item.lesions)
+    )
 
 
 def flagged(item: Item) -> str:
     """What is flagged in an image."""
     if item.lesions:
-        return f"{item.flagged_lesions} of {len(item.lesions)} lesions" if item.flagged_lesions else ""
+        return (
+            _("{flagged_lesions} of {count} lesions").format(
+                flagged_lesions=item.flagged_lesions, count=len(item.lesions)
+            )
+            if item.flagged_lesions
+            else ""
+        )
     return ", ".join(item.flagged_classes)
 
 
 def flagged_hint(item: Item) -> str:
     """Why."""
     reasons = [f"{one.label}: {one.reason}" for one in item.classes if one.flagged]
-    reasons += [f"lesion {lesion.number}: {lesion.reason}" for lesion in item.lesions if lesion.flagged]
+    reasons += [
+        _("lesion {number}: {reason}").format(number=lesion.number, reason=lesion.reason)
+        for lesion in item.lesions
+        if lesion.flagged
+    ]
     return "\n".join(reasons)
 
 
@@ -65,26 +81,34 @@ def alarm(found: Alarm | None, model: str) -> str:
         return NO_ALARM.format(escape(model))
     score = SCORES.get(found.score, found.score.replace("_", " "))
     action = ACTIONS.get(found.action, found.action)
-    cases = f"{found.cases} case{'s' * (found.cases != 1)}"
-    return f"Alarm: {escape(score)}; {escape(action)}. Fitted on {cases}. <small>({escape(found.id)})</small>"
+    cases = counted(found.cases, _("{number} case"), _("{number} cases"))
+    return _("Alarm: {score}; {action}. Fitted on {cases}. <small>({id})</small>").format(
+        score=escape(score), action=escape(action), cases=cases, id=escape(found.id)
+    )
 
 
 def counts(worklist: Worklist, shown: int) -> str:
     """How much there is to read."""
     items = worklist.items
     if not items:
-        return "The server has no image."
+        return _("The server has no image.")
     waiting = [item for item in items if item.open]
     suspicious = sum(item.flagged for item in waiting)
-    words = f"{images(len(items))}: {len(waiting)} open, {suspicious} of them flagged"
+    words = _("{count}: {count2} open, {suspicious} of them flagged").format(
+        count=images(len(items)), count2=len(waiting), suspicious=suspicious
+    )
     unscored = sum(not item.scored for item in items)
-    words += f"; {unscored} not scored" if unscored else ""
-    return f"{words}. {len(items) - shown} hidden by the filters." if shown < len(items) else f"{words}."
+    words += _("; {unscored} not scored").format(unscored=unscored) if unscored else ""
+    return (
+        _("{words}. {shown} hidden by the filters.").format(words=words, shown=len(items) - shown)
+        if shown < len(items)
+        else f"{words}."
+    )
 
 
 def images(number: int) -> str:
     """Such as "1 image" or "15 images"."""
-    return f"{number} image{'s' * (number != 1)}"
+    return counted(number, _("{number} image"), _("{number} images"))
 
 
 def percent(value: float | None) -> str:
@@ -94,30 +118,30 @@ def percent(value: float | None) -> str:
 
 def threshold(value: float | None) -> str:
     """From which probability a class counts as present."""
-    return "" if value is None else f"Counts as present from {100 * value:.2g} % on."
+    return "" if value is None else _("Counts as present from {value:.2g} % on.").format(value=100 * value)
 
 
 def reasons(classes: tuple[ClassItem, ...], chosen: str) -> str:
     """Rich text: why classes are flagged, and what is known of the chosen one."""
     told = [one for one in classes if one.flagged or one.label == chosen]
     lines = [
-        f"<b>{escape(one.label)}</b>{'' if one.flagged else ' (not flagged)'}: {escape(one.reason)}."
+        f"<b>{escape(one.label)}</b>{'' if one.flagged else _(' (not flagged)')}: {escape(one.reason)}."
         for one in told
         if one.reason
     ]
     if not any(one.flagged for one in classes):
-        lines.insert(0, "No class is flagged.")
+        lines.insert(0, _("No class is flagged."))
     return "<br>".join(lines)
 
 
 def review(item: Item) -> str:
     """What was decided, and when."""
     if item.review is None:
-        return "Not decided yet."
+        return _("Not decided yet.")
     found = item.review
     when = found.time[:16].replace("T", " ")
-    words = f"{STATES[found.decision].capitalize()} on {when} (UTC)"
+    words = _("{capitalize} on {when} (UTC)").format(capitalize=STATES[found.decision].capitalize(), when=when)
     if found.decision == CORRECTED and found.labels is not None:
         present = [label for label, value in found.labels.items() if value]
-        words += f": {', '.join(present) or 'no class'} present"
+        words += _(": {value} present").format(value=", ".join(present) or _("no class"))
     return f"{words}."

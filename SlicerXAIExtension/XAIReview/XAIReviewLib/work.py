@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from threading import Event
 
+from slicer.i18n import tr as _
 from XAILib.client import Client, OnProgress
 from XAILib.document import damaged
 from XAILib.review import METHOD, fetch_image
@@ -20,11 +21,11 @@ def fetch(client: Client, image: str, stop: Event, progress: OnProgress) -> Imag
         LoadError: its file is damaged.
         ServerError, Stopped: as `fetch_image`.
     """
-    progress(0.0, "Fetching the image", None)
+    progress(0.0, _("Fetching the image"), None)
     try:
         volume = fetch_image(client, image, stop, progress)
     except ValueError as error:
-        msg = f"The image “{image}” of the server cannot be read: {error}."
+        msg = _("The image “{image}” of the server cannot be read: {error}.").format(image=image, error=error)
         raise LoadError(msg) from error
     return None if volume is None else image_of(volume)
 
@@ -33,6 +34,6 @@ def explain(client: Client, image: str, model: str, stop: Event, progress: OnPro
     """The maps of an image, ready for the scene; the server computes them once. Raises as `run_explanation`."""
     result = run_explanation(client, METHOD, {"image": image}, model, {}, stop, progress)
     if "classes" not in result.tables and "lesions" not in result.tables:
-        raise damaged("it has neither a table of classes nor one of lesions")
-    progress(1.0, "Loading the maps", None)
+        raise damaged(_("it has neither a table of classes nor one of lesions"))
+    progress(1.0, _("Loading the maps"), None)
     return prepare(result)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.worklist import CLASSIFIER, Item, Worklist
 from XAIPanels.choosing import chosen, enable, offer
 
@@ -15,10 +16,10 @@ from .logic import ReviewLogic
 from .order import Filters, following
 from .worklist_table import WorklistTable
 
-ANY = "any class"
-EMPTY = "The server has no image. Whoever runs it can put images into its folder of studies; then press “Refresh”."
-ALL_HIDDEN = "No image passes the filters; take one of them away."
-ALL_DONE = "No other image is open."
+ANY = _("any class")
+EMPTY = _("The server has no image. Whoever runs it can put images into its folder of studies; then press “Refresh”.")
+ALL_HIDDEN = _("No image passes the filters; take one of them away.")
+ALL_DONE = _("No other image is open.")
 
 
 class WorklistSection:
@@ -88,12 +89,12 @@ class WorklistSection:
         item, other = self.table.chosen, self.other(1)
         self.ui.classFilterLabel.visible = self.ui.classFilterCombo.visible = bool(self._labels)
         onward = reason or ("" if other is not None else ALL_DONE)
-        enable(self.ui.nextButton, onward, "Open the next image that nobody has decided on (Alt+Right).")
-        enable(self.ui.previousButton, onward, "Open the open image before this one (Alt+Left).")
-        choose = reason or ("" if item is not None else "Choose an image in the table first.")
-        enable(self.ui.openButton, choose, "Show the chosen image with its maps; a double click does the same.")
+        enable(self.ui.nextButton, onward, _("Open the next image that nobody has decided on (Alt+Right)."))
+        enable(self.ui.previousButton, onward, _("Open the open image before this one (Alt+Left)."))
+        choose = reason or ("" if item is not None else _("Choose an image in the table first."))
+        enable(self.ui.openButton, choose, _("Show the chosen image with its maps; a double click does the same."))
         connected = self._feed.worklist is not None or bool(self._feed.failure)
-        enable(self.ui.refreshButton, "" if connected else reason, "Fetch the list again.")
+        enable(self.ui.refreshButton, "" if connected else reason, _("Fetch the list again."))
 
     def other(self, step: int) -> Item | None:
         """The next open image of the shown list, or the one before."""
@@ -110,7 +111,7 @@ class WorklistSection:
     def _offer(self, labels: tuple[str, ...], wanted: str) -> None:
         offer(self.ui.classFilterCombo, [ANY, *labels], wanted, ["", *labels])
 
-    def _filtered(self, *_: Any) -> None:
+    def _filtered(self, *_unused: Any) -> None:
         self._logic.parameters().filters = self.filters
         self.update()
         self._changed()
@@ -121,9 +122,11 @@ class WorklistSection:
             self._open_item(item.image)
 
     def _words(self, worklist: Worklist | None, shown: int) -> str:
-        failure = f"The list may be old: {escape(self._feed.failure)}" if self._feed.failure else ""
+        failure = (
+            _("The list may be old: {failure}").format(failure=escape(self._feed.failure)) if self._feed.failure else ""
+        )
         if worklist is None:
-            return failure.replace("The list may be old", "No list")
+            return failure.replace(_("The list may be old"), _("No list"))
         if not worklist.items:
             return EMPTY
         text = escape(words.counts(worklist, shown)) if shown else ALL_HIDDEN

@@ -6,17 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
+from XAILib.readable import readable
 from XAILib.worklist import Item
 from XAIPanels.columns import set_columns
 
 from . import bars, words
 
-COLUMNS = ("Image", "Suspicion", "Flagged", "State")
+COLUMNS = (_("Image"), _("Suspicion"), _("Flagged"), _("State"))
 HINTS = (
-    "Id of the image on the server. The shown one is bold.",
-    "Expected number of wrong classes, or of false lesions, of the image.",
-    "Classes, or number of lesions, whose prediction is flagged.",
-    "Whether somebody has decided on the image.",
+    _("Id of the image on the server. The shown one is bold."),
+    _("Expected number of wrong classes, or of false lesions, of the image."),
+    _("Classes, or number of lesions, whose prediction is flagged."),
+    _("Whether somebody has decided on the image."),
 )
 FADED = "#8c8c8c"
 
@@ -98,7 +100,7 @@ class WorklistTable:
             if column == 1:
                 cell.setIcon(bars.share(item.suspicion, full))
             if not item.open or (column == 1 and item.suspicion is None):
-                cell.setForeground(qt.QBrush(qt.QColor(FADED)))
+                cell.setForeground(qt.QBrush(qt.QColor(readable(FADED))))
             if item.image == self._shown:
                 font = cell.font()
                 font.setBold(True)

@@ -7,6 +7,8 @@ from html import escape
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
+from XAIPanels.choosing import enable
 from XAIPanels.job_state import JobState
 from XAIPanels.server_section import Server
 from XAIPanels.words import number_range
@@ -15,6 +17,7 @@ from .logic import SaliencyLogic
 from .server import saliency_of
 from .words import VARIANT_HINTS, VARIANTS, variant
 
+RUNNING = _("An explanation is running; cancel it, or put it in the background in “Jobs” below.")
 DEFAULT_VARIANT = "lrp"
 STEPS = (2, 512)
 WINDOW = (1.0, 100.0)
@@ -28,7 +31,7 @@ class ExplainSection(JobState):
     """
 
     def __init__(self, ui: Any, logic: SaliencyLogic, run: Callable[[], None], cancel: Callable[[], None]) -> None:
-        super().__init__(ui, "Not explained")
+        super().__init__(ui, _("Not explained"))
         self._logic = logic
         self._offer(list(VARIANTS))
         ui.methodCombo.connect("currentIndexChanged(int)", self._chosen)
@@ -84,17 +87,13 @@ class ExplainSection(JobState):
             reason: why nothing can be explained now, or empty.
         """
         run, cancel = self.ui.runButton, self.ui.cancelButton
-        run.enabled = not running and not reason
-        run.text = "&Explain this image" if connected else "Connect and &explain this image"
-        run.toolTip = reason or "Find the lesions and show which voxels made the model call them lesions."
-        if running:
-            run.toolTip = "An explanation is running; cancel it to start another one."
-        cancel.enabled = running and not stopping
-        cancel.toolTip = "Stop the computation on the server too."
-        if not running:
-            cancel.toolTip = "Nothing is running."
-        elif stopping:
-            cancel.toolTip = "The server has been asked to stop."
+        run.text = _("&Explain this image") if connected else _("Connect and &explain this image")
+        busy = RUNNING if running else ""
+        hint = _("Find the lesions and show which voxels made the model call them lesions.")
+        enable(run, busy or reason, hint)
+        idle = "" if running else _("Nothing is running.")
+        asked = _("The server has been asked to stop.") if stopping else ""
+        enable(cancel, idle or asked, _("Stop the computation on the server too."))
         for widget in (self.ui.methodCombo, self.ui.stepsSpin, self.ui.windowSpin):
             widget.enabled = not running
         self.ui.hintLabel.visible = bool(reason) and not running
@@ -115,13 +114,13 @@ class ExplainSection(JobState):
         combo.currentIndex = max(combo.findData(chosen), 0)
         combo.blockSignals(False)
 
-    def _chosen(self, *_: Any) -> None:
+    def _chosen(self, *_unused: Any) -> None:
         parameters = self._logic.parameters()
         parameters.method_parameters = {**parameters.method_parameters, **self.parameters}
         self._show_fields()
 
     def _show_fields(self) -> None:
         name = self._variant
-        self.ui.methodCombo.toolTip = VARIANT_HINTS.get(name, "How the relevance of each voxel is computed.")
+        self.ui.methodCombo.toolTip = VARIANT_HINTS.get(name, _("How the relevance of each voxel is computed."))
         self.ui.stepsLabel.visible = self.ui.stepsSpin.visible = name == "integrated_gradients"
         self.ui.windowLabel.visible = self.ui.windowSpin.visible = name == "occlusion"

@@ -6,17 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 from XAIPanels.columns import set_columns
 
 from .lesions import Lesion
 
-COLUMNS = ("Lesion", "Volume", "Probability", "Inside", "Near")
+COLUMNS = (_("Lesion"), _("Volume"), _("Probability"), _("Inside"), _("Near"))
 HINTS = (
-    "Number of the lesion in this result.",
-    "Volume of the lesion.",
-    "Mean probability over its voxels.",
-    "Share of the positive relevance that lies inside the lesion.",
-    "Share of the positive relevance that lies inside the lesion or near it.",
+    _("Number of the lesion in this result."),
+    _("Volume of the lesion."),
+    _("Mean probability over its voxels."),
+    _("Share of the positive relevance that lies inside the lesion."),
+    _("Share of the positive relevance that lies inside the lesion or near it."),
 )
 
 
@@ -92,7 +93,7 @@ class LesionTable:
 def _texts(lesion: Lesion, marked: bool) -> tuple[str, ...]:
     return (
         f"{'▸ ' if marked else ''}{lesion.number}",
-        f"{lesion.volume:.2f} ml",
+        _("{volume:.2f} ml").format(volume=lesion.volume),
         *(_percent(value) for value in (lesion.probability, lesion.inside, lesion.near)),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from XAIPanels.images import add_image
 from XAIPanels.map_display import add_display
 from XAIPanels.nodes import all_or_nothing
 from XAIPanels.volumes import make_volume
@@ -39,10 +40,4 @@ def load(scene: Any, prepared: Prepared, source: Any, threshold: float, opacity:
 
 
 def _add_image(scene: Any, prepared: Prepared) -> Any:
-    for name, volume in prepared.images.items():
-        image = make_volume(volume.array, volume.affine)
-        image.SetName(scene.GenerateUniqueName(name))
-        image = scene.AddNode(image)
-        image.CreateDefaultDisplayNodes()
-        return image
-    return None
+    return next((add_image(scene, volume, name) for name, volume in prepared.images.items()), None)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+from XAIPanels.belonging import set_visible
 from XAIPanels.export import Snapshot, snapshot
 from XAIPanels.map_display import paint
 from XAIPanels.nodes import in_scene, remove_with_parts
@@ -165,7 +166,7 @@ class SaliencyLogic:
 
     def _set_segmentation_visible(self, result: ResultNode, visible: bool) -> None:
         if result.segmentation is not None:
-            result.segmentation.SetDisplayVisibility(visible)
+            set_visible(result.segmentation, visible)
 
     def _is_source_of_another(self, result: ResultNode) -> bool:
         others = (ResultNode(node) for node in self.results() if node is not result.node)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from slicer.i18n import tr as _
 from XAILib.nrrd import Volume
 from XAILib.parts import labelmap_of, volume_of
 from XAILib.result import Result
@@ -48,11 +49,11 @@ def prepare(result: Result) -> Prepared:
     names = {kind: [one.name for one in result.overlays() if one.kind == kind] for kind in ("saliency", "image")}
     labels = [one.name for one in result.overlays() if one.kind == "labelmap"]
     if not names["saliency"]:
-        msg = "The result holds no saliency map; is it the result of another method?"
+        msg = _("The result holds no saliency map; is it the result of another method?")
         raise LoadError(msg)
     saliency = volume_of(result, "saliency" if "saliency" in names["saliency"] else names["saliency"][0])
     if not np.isfinite(saliency.array).all():
-        msg = "The saliency map of the result has voxels that are not numbers."
+        msg = _("The saliency map of the result has voxels that are not numbers.")
         raise LoadError(msg)
     return Prepared(
         document=dict(result.document),

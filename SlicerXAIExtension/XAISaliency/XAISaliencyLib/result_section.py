@@ -7,10 +7,12 @@ from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 from XAILib.verdict import checks_html, verdict_html
 from XAIPanels.choosing import enable, offer_nodes
 from XAIPanels.colours import EXPLAINED, LESIONS
 from XAIPanels.map_colours import AGAINST, FOR
+from XAIPanels.words import counted
 
 from .lesion_table import LesionTable
 from .lesions import Lesion
@@ -18,7 +20,7 @@ from .logic import SaliencyLogic
 from .near import REACH_MM, is_near_lesion
 from .words import legend
 
-NO_RESULT = "No result yet. Choose an image above and press “Explain”."
+NO_RESULT = _("No result yet. Choose an image above and press “Explain”.")
 PICK_CHECK_MS = 300
 
 
@@ -95,15 +97,19 @@ class ResultSection:
         Args:
             explain_reason, report_reason: why no lesion can be explained and no report opened; empty when they can.
         """
-        none = "" if self._lesions else "The model predicts no lesion in this image."
+        none = "" if self._lesions else _("The model predicts no lesion in this image.")
         chosen = self.table.chosen
-        reason = none or explain_reason or ("" if chosen else "Choose a lesion in the table first.")
-        hint = f"Show what made the model call lesion {chosen.number} a lesion." if chosen else ""
+        reason = none or explain_reason or ("" if chosen else _("Choose a lesion in the table first."))
+        hint = (
+            _("Show what made the model call lesion {number} a lesion.").format(number=chosen.number) if chosen else ""
+        )
         enable(self.ui.explainLesionButton, reason, hint)
-        self.ui.explainLesionButton.text = f"Explain &lesion {chosen.number}" if chosen else "Explain a &lesion"
-        enable(self.ui.pickButton, none or explain_reason, "Then click on a lesion in a slice view to explain it.")
-        enable(self.ui.reportButton, report_reason, "Open the full report in the web browser.")
-        self.ui.removeButton.toolTip = "Remove this result from the scene; the image stays."
+        self.ui.explainLesionButton.text = (
+            _("Explain &lesion {number}").format(number=chosen.number) if chosen else _("Explain a &lesion")
+        )
+        enable(self.ui.pickButton, none or explain_reason, _("Then click on a lesion in a slice view to explain it."))
+        enable(self.ui.reportButton, report_reason, _("Open the full report in the web browser."))
+        enable(self.ui.removeButton, "", _("Remove this result from the scene; the image stays."))
 
     def stop_picking(self, text: str = "") -> None:
         """Leave the mode in which a click in a view chooses a lesion."""
@@ -139,7 +145,7 @@ class ResultSection:
             slider.blockSignals(False)
             slider.enabled = result.saliency is not None
         if result.saliency is None:
-            self.say("The saliency map of this result was deleted; explain the image again to see it.")
+            self.say(_("The saliency map of this result was deleted; explain the image again to see it."))
 
     def _show_chosen(self, _index: int) -> None:
         if self.shown is not None:
@@ -172,7 +178,7 @@ class ResultSection:
             return
         self._logic.start_pick()
         self._pick_timer.start()
-        self.say("Click on a lesion in a slice view, or press the button again to stop.")
+        self.say(_("Click on a lesion in a slice view, or press the button again to stop."))
 
     def _check_pick(self) -> None:
         """The user may have left the place mode in Slicer's own ways, such as Esc."""
@@ -188,7 +194,9 @@ class ResultSection:
             self._explain_point(node, point)
         else:
             self.stop_picking(
-                f"No predicted lesion lies within {REACH_MM:g} mm of where you clicked; pick another place."
+                _("No predicted lesion lies within {reach_mm:g} mm of where you clicked; pick another place.").format(
+                    reach_mm=REACH_MM
+                )
             )
 
     def _remove(self) -> None:
@@ -209,10 +217,12 @@ class ResultSection:
 
 def _count(lesions: list[Lesion]) -> str:
     if not lesions:
-        return "<b>No lesion is predicted.</b>"
+        return _("<b>No lesion is predicted.</b>")
     total = sum(lesion.volume for lesion in lesions)
-    found = f"<b>{len(lesions)} predicted lesion{'s' * (len(lesions) != 1)}</b>, together {total:.3g} ml"
-    return f"{found}.<br>Inside, near: share of the map's relevance."
+    found = _("<b>{lesions}</b>, together {total:.3g} ml").format(
+        lesions=counted(len(lesions), _("{number} predicted lesion"), _("{number} predicted lesions")), total=total
+    )
+    return _("{found}.<br>Inside, near: share of the map's relevance.").format(found=found)
 
 
 def _timer(interval: int, function: Callable[[], None]) -> Any:

@@ -4,36 +4,43 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
+from XAILib.client import OnProgress
+from XAILib.tray_entry import Entry
 from XAIPanels.documents import model_of
 from XAIPanels.errors import SceneError
 from XAIPanels.export import Snapshot
 from XAIPanels.image_section import ImageSection, Source
 from XAIPanels.image_server import ImageServer, ask, found
+from XAIPanels.job_tray_home import About, home
 from XAIPanels.nodes import in_scene
 from XAIPanels.one_job import OneJob
 from XAIPanels.reports import Reports
+from XAIPanels.sending import fetched
 from XAIPanels.server_section import ServerSection
 from XAIPanels.tasks import Tasks
 from XAIPanels.words import RESEARCH_USE, duration
 
-from .explain_section import ExplainSection
+from .explain_section import RUNNING, ExplainSection
 from .logic import SaliencyLogic
-from .prepared import Prepared
+from .prepared import Prepared, prepare
 from .result_section import ResultSection
 from .server import saliency_of
+from .words import JOB, METHOD
 from .work import explain
 
-CANCELLED = "Cancelled. The server has stopped the computation; nothing was changed in the scene."
-SCENE_CLOSED = "The scene was closed, so its explanation was cancelled."
-VOLUME_REMOVED = "The volume was removed meanwhile, so the result brings its own copy of the image."
-OTHER_LESION = (
+CANCELLED = _("Cancelled. The server has stopped the computation; nothing was changed in the scene.")
+SCENE_CLOSED = _("The scene was closed. Its explanation goes on; see “Jobs” below.")
+VOLUME_REMOVED = _("The volume was removed meanwhile, so the result brings its own copy of the image.")
+OTHER_LESION = _(
     "The centre of lesion {} lies nearer to another lesion, which was explained; pick it in the views instead."
 )
-UNREACHABLE = "the server cannot be asked; see “Server” above."
+UNREACHABLE = _("the server cannot be asked; see “Server” above.")
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class SaliencyPanel:
         self._tasks = Tasks()
         self._sources: dict[str, Source] = {}
         self.server: ServerSection[ImageServer] = ServerSection(self.ui, self._tasks, ask, found, self._server_changed)
-        self.image = ImageSection(self.ui, self.logic, self.refresh, "a saliency map")
+        self.image = ImageSection(self.ui, self.logic, self.refresh, _("a saliency map"))
         self.explain = ExplainSection(self.ui, self.logic, self.explain_image, self.cancel)
         self.job = OneJob(self._tasks, self.explain, self.server.lost, self.refresh, CANCELLED)
         self.result = ResultSection(self.ui, self.logic, self.explain_point, self.open_report, self.refresh)
@@ -94,12 +101,12 @@ class SaliencyPanel:
     def refresh(self) -> None:
         """Enable what can be used and say why the rest cannot."""
         running = self.job.running
-        busy = "An explanation is running; cancel it or wait for it." if running else ""
+        busy = RUNNING if running else ""
         self.server.refresh()
         self.image.refresh()
-        reason = "Connecting …" if self.server.connecting else self._server_reason() or self.image.reason
+        reason = _("Connecting …") if self.server.connecting else self._server_reason() or self.image.reason
         self.explain.refresh(running, self.job.stopping, self.server.server is not None, reason)
-        connecting = "Connecting …" if self.server.connecting else ""
+        connecting = _("Connecting …") if self.server.connecting else ""
         shown = self.result.shown
         self.result.refresh(busy or connecting, self._report_reason(shown))
 
@@ -114,7 +121,7 @@ class SaliencyPanel:
         if source.volume is not None and not in_scene(self.logic.scene, source.volume):
             source = Source(result.source, "", source.model)
         if source.volume is None and not source.study:
-            self.explain.fail("the image of this result was removed from the scene; load it and explain it again.")
+            self.explain.fail(_("the image of this result was removed from the scene; load it and explain it again."))
             return
         self._explain(Wish(source, point, lesion))
 
@@ -123,32 +130,55 @@ class SaliencyPanel:
         self.job.cancel()
 
     def scene_closing(self) -> None:
-        """The image of a running job goes; so does the job."""
+        """The image of a running job goes; the job goes on in the tray."""
         self._sources.clear()
         self.reports.forget()
         self.server.forget_plans()
         self.explain.say("")
-        self.job.cancel(SCENE_CLOSED)
+        self.job.leave(SCENE_CLOSED)
 
     def leave(self) -> None:
         """Another module is shown: a running job goes on, picking does not."""
         self.result.stop_picking()
 
     def close(self) -> None:
-        """Stop everything and let go of the scene; the panel cannot be used afterwards."""
+        """Let go of the scene; a job goes on in the tray. The panel cannot be used afterwards."""
         self._later.stop()
         self.result.close()
         self.logic.close()
+        self.job.close()
         self._tasks.close()
         self.reports.close()
-        self.job.close()
+        self.server.close()
+
+    def show(self, node: Any) -> None:
+        """Show a result."""
+        self.result.show(node)
+        self.refresh()
+
+    def open_job(self, entry: Entry, volume: Any) -> None:
+        """Put the result of a job of the tray into the scene, and show it.
+
+        Args:
+            volume: what was explained; None, when it is not in the scene, loads the image that comes with the result.
+        """
+        client = home().tray.reached(entry)
+        if client is None or self.job.running:
+            return
+        started = time.monotonic()
+        source = Source(volume, "", None)
+
+        def work(stop: Event, progress: OnProgress) -> Prepared:
+            return fetched(client, entry.job, stop, progress, prepare)
+
+        self.job.start(work, lambda result: home().opened(entry, self._explained(source, None, result, started)))
 
     def _explain(self, wish: Wish) -> None:
         if self.job.running:
             return
         server = self.server.server
         if server is None:
-            self.explain.say("Connecting to the server first …")
+            self.explain.say(_("Connecting to the server first …"))
             self.server.connect_server(lambda: self._explain(wish), lambda: self.explain.fail(UNREACHABLE))
             return
         source = self.image.with_model(wish.source)
@@ -169,6 +199,7 @@ class SaliencyPanel:
         self.job.start(
             lambda stop, progress: explain(client, image, source.model, parameters, stop, progress),
             lambda result: self._explained(source, wish.lesion, result, started),
+            About(METHOD, JOB, source.name, source.volume, lambda: self._explain(wish)),
         )
 
     def _snapshot(self, source: Source) -> Snapshot | str:
@@ -179,17 +210,19 @@ class SaliencyPanel:
         name = channels[0] if channels else "image"
         return self.logic.snapshot(source.volume, name)
 
-    def _explained(self, source: Source, lesion: int | None, result: Prepared, started: float) -> None:
+    def _explained(self, source: Source, lesion: int | None, result: Prepared, started: float) -> Any:
+        """Put a result into the scene and show it; returns its node."""
         node = self.logic.load(result, source.volume)
         self._sources[node.GetID()] = source
         self.reports.remember(node, result.job)
         self.result.show(node)
-        notes = [f"{node.GetName()}, in {duration(time.monotonic() - started)}."]
+        notes = [_("{name}, in {time}.").format(name=node.GetName(), time=duration(time.monotonic() - started))]
         if source.volume is not None and not in_scene(self.logic.scene, source.volume):
             notes.append(VOLUME_REMOVED)
         if lesion is not None and self.result.explained not in (None, lesion):
             notes.append(OTHER_LESION.format(lesion))
         self.explain.succeed(" ".join(notes))
+        return node
 
     def _server_changed(self) -> None:
         server = self.server.server
@@ -200,12 +233,12 @@ class SaliencyPanel:
     def _server_reason(self) -> str:
         server = self.server.server
         if server is not None and saliency_of(server) is None:
-            return "This server does not offer saliency; connect to another one."
+            return _("This server does not offer saliency; connect to another one.")
         return ""
 
     def _report_reason(self, node: Any) -> str:
         if self.server.server is None:
-            return "Connect to the server first."
+            return _("Connect to the server first.")
         return self.reports.reason(node)
 
     def open_report(self, node: Any) -> None:

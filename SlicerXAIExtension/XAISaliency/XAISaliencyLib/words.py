@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from slicer.i18n import tr as _
+
 METHOD = "saliency"
 """The server's method that this panel asks for."""
+JOB = _("Saliency")
+"""What the job tray calls it."""
 
 VARIANTS = {
-    "lrp": "Layer-wise relevance",
-    "input_x_gradient": "Input × Gradient (fastest)",
-    "integrated_gradients": "Integrated gradients (slower)",
-    "occlusion": "Occlusion (slowest)",
+    "lrp": _("Layer-wise relevance"),
+    "input_x_gradient": _("Input × Gradient (fastest)"),
+    "integrated_gradients": _("Integrated gradients (slower)"),
+    "occlusion": _("Occlusion (slowest)"),
 }
 VARIANT_HINTS = {
-    "lrp": "Passes the decision back through the network, layer by layer. The usual choice.",
-    "input_x_gradient": "The gradient of the decision times the intensity. Fast and often noisy.",
-    "integrated_gradients": "Averages gradients on the way from a blurred image to this one.",
-    "occlusion": "Hides one box after the other and measures what the decision loses. Takes minutes.",
+    "lrp": _("Passes the decision back through the network, layer by layer. The usual choice."),
+    "input_x_gradient": _("The gradient of the decision times the intensity. Fast and often noisy."),
+    "integrated_gradients": _("Averages gradients on the way from a blurred image to this one."),
+    "occlusion": _("Hides one box after the other and measures what the decision loses. Takes minutes."),
 }
 
 
@@ -34,12 +38,12 @@ def legend(opposed: tuple[str, ...], supporting: tuple[str, ...], lesions: str, 
     cells = "".join(
         f'<td bgcolor="{colour}">&nbsp;&nbsp;&nbsp;&nbsp;</td>' for colour in (*reversed(opposed), *supporting)
     )
-    lines = (
-        f'<table cellspacing="0" cellpadding="1"><tr><td>against&nbsp;</td>{cells}'
-        "<td>&nbsp;for a lesion</td></tr></table>"
-    )
+    lines = _(
+        '<table cellspacing="0" cellpadding="1"><tr><td>against&nbsp;</td>{cells}<td>&nbsp;for a '
+        "lesion</td></tr></table>"
+    ).format(cells=cells)
     outlines = "".join(
         f'<td bgcolor="{colour}">&nbsp;&nbsp;&nbsp;&nbsp;</td><td>&nbsp;{name}&nbsp;&nbsp;</td>'
-        for colour, name in ((lesions, "predicted lesion"), (explained, "explained lesion"))
+        for colour, name in ((lesions, _("predicted lesion")), (explained, _("explained lesion")))
     )
     return f'{lines}<table cellspacing="0" cellpadding="1"><tr>{outlines}</tr></table>'

@@ -8,7 +8,7 @@ from typing import Any
 
 from XAILib.client import Client, OnProgress
 from XAIPanels.export import Snapshot
-from XAIPanels.sending import send_and_explain
+from XAIPanels.sending import explained
 
 from .prepared import Prepared, prepare
 from .words import METHOD
@@ -24,10 +24,6 @@ def explain(
 ) -> Prepared:
     """The explanation of an image, ready for the scene.
 
-    Raises:
-        SceneError: the image cannot be sent, or the result not be shown, in words.
-        ServerError, Stopped: see `run_explanation`.
+    Raises as `explained`.
     """
-    result = send_and_explain(client, METHOD, image, model, parameters, stop, progress)
-    progress(1.0, "Loading the result", None)
-    return prepare(result)
+    return explained(client, METHOD, image, model, parameters, stop, progress, prepare)

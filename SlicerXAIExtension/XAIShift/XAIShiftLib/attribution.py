@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.cohorts import Environment, environment_of
 
-UNRESOLVED, WHOLE = "unresolved", "whole drop"
+UNRESOLVED, WHOLE = "unresolved", _("whole drop")
 
 Document = Mapping[str, Any]
 
@@ -73,7 +74,7 @@ def matrix_of(document: Document) -> Matrix | None:
     raters, values = found[0]
     if not raters:
         return None
-    unknown = tuple((None,) * len(raters) for _ in raters)
+    unknown = tuple((None,) * len(raters) for _unused in raters)
     low, high = (square if names == raters else unknown for names, square in found[1:])
     return Matrix(raters, values, low, high)
 
@@ -148,17 +149,31 @@ def summary_of(document: Document, metric: str) -> str:
     if source is None or target is None or drop is None:
         return ""
     low, high = _number(metrics.get("drop_low")), _number(metrics.get("drop_high"))
-    interval = "" if low is None or high is None else f" (interval {signed(low)} to {signed(high)})"
+    interval = (
+        ""
+        if low is None or high is None
+        else _(" (interval {low} to {high})").format(low=signed(low), high=signed(high))
+    )
     word = "" if drop >= 0 else ", a gain"
-    return (
-        f"{metric}: {source:.1f} in the source{_count(metrics, 'source')}, {target:.1f} in the "
-        f"target{_count(metrics, 'target')}. The drop is {signed(drop)} {unit}{interval}{word}."
+    return _(
+        "{metric}: {source:.1f} in the source{metrics}, {target:.1f} in the target{metrics2}. The drop is {drop} "
+        "{unit}{interval}{word}."
+    ).format(
+        metric=metric,
+        source=source,
+        metrics=_count(metrics, "source"),
+        target=target,
+        metrics2=_count(metrics, "target"),
+        drop=signed(drop),
+        unit=unit,
+        interval=interval,
+        word=word,
     )
 
 
 def _count(metrics: Mapping[str, Any], role: str) -> str:
     number = _number(metrics.get(f"{role}_cases"))
-    return "" if number is None else f" ({number:.0f} cases)"
+    return "" if number is None else _(" ({number:.0f} cases)").format(number=number)
 
 
 def signed(value: float | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.client import Client, OnProgress
 from XAILib.errors import ServerError, Stopped
 from XAILib.nrrd import Volume
@@ -21,9 +22,9 @@ from .server import ShiftServer
 from .words import PREDICTION
 from .work import fetch, predict
 
-STOPPED = "Stopped."
-GONE = "The result was removed meanwhile, so the case was not opened."
-NO_PREDICTION = "its prediction is not drawn: {}"
+STOPPED = _("Stopped.")
+GONE = _("The result was removed meanwhile, so the case was not opened.")
+NO_PREDICTION = _("its prediction is not drawn: {}")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class CaseOpener:
         changed: Callable[[], None],
         lost: Callable[[ServerError], None],
     ) -> None:
-        self.state = JobState(_Widgets(ui), "Not opened")
+        self.state = JobState(_Widgets(ui), _("Not opened"))
         self._logic = logic
         self._tasks = tasks
         self._changed = changed
@@ -89,14 +90,18 @@ class CaseOpener:
             return
         known = next((found for found in server.catalogue.models if found.name == model), None)
         if known is None:
-            self.state.fail(f"the server has no model “{model}” any more, so it is not known which image to show.")
+            self.state.fail(
+                _("the server has no model “{model}” any more, so it is not known which image to show.").format(
+                    model=model
+                )
+            )
             return
         client, channels = server.client, known.channels
 
         def work(stop: Event, progress: OnProgress) -> PreparedCase:
             return fetch(client, wish.cohort, wish.case, channels, wish.raters, stop, progress)
 
-        self.state.progress(0.0, "Fetching the case", None)
+        self.state.progress(0.0, _("Fetching the case"), None)
         self._start(work, lambda prepared: self._arrived(server, wish, prepared))
 
     def show(self, node: Any, case: str) -> bool:
@@ -110,7 +115,7 @@ class CaseOpener:
         """Stop what is under way; what is drawn already stays."""
         if self._task is not None:
             self._stopping = True
-            self.state.progress(0.0, "Stopping", None)
+            self.state.progress(0.0, _("Stopping"), None)
             self._task.cancel()
 
     def forget(self) -> None:
@@ -134,15 +139,15 @@ class CaseOpener:
             self._end(lambda: self.state.succeed(_drawn(wish, True)))
             return
         if server.method(PREDICTION) is None:
-            words = NO_PREDICTION.format("the server does not offer it.")
-            self._end(lambda: self.state.say(f"{_drawn(wish, False)} But {words}"))
+            words = NO_PREDICTION.format(_("the server does not offer it."))
+            self._end(lambda: self.state.say(_("{wish} But {words}").format(wish=_drawn(wish, False), words=words)))
             return
         client: Client = server.client
 
         def work(stop: Event, progress: OnProgress) -> Volume:
             return predict(client, wish.cohort, wish.case, wish.model, stop, progress)
 
-        self.state.progress(0.0, "Asking the model", None)
+        self.state.progress(0.0, _("Asking the model"), None)
         self._start(work, lambda labelmap: self._predicted(wish, segmentation, labelmap))
 
     def _predicted(self, wish: Wish, segmentation: Any, labelmap: Volume) -> None:
@@ -170,7 +175,9 @@ class CaseOpener:
             self._end(lambda: self.state.say(STOPPED))
         elif opened and wish is not None:
             drawn = _drawn(wish, False)
-            self._end(lambda: self.state.say(f"{drawn} But {NO_PREDICTION.format(error)}"))
+            self._end(
+                lambda: self.state.say(_("{drawn} But {error}").format(drawn=drawn, error=NO_PREDICTION.format(error)))
+            )
         else:
             self._end(lambda: self.state.fail(str(error)))
         if isinstance(error, ServerError):
@@ -181,5 +188,10 @@ class CaseOpener:
 
 def _drawn(wish: Wish, predicted: bool) -> str:
     """What is seen of a case."""
-    outlines = f"the outline{'s' * (len(wish.raters) > 1)} of rater{'s' * (len(wish.raters) > 1)} "
-    return f"{wish.case} with {outlines}{' and '.join(wish.raters)}{' and the prediction' * predicted}."
+    outlines = _("the outlines of raters ") if len(wish.raters) > 1 else _("the outline of rater ")
+    return _("{case} with {outlines}{raters}{predicted}.").format(
+        case=wish.case,
+        outlines=outlines,
+        raters=_(" and ").join(wish.raters),
+        predicted=_(" and the prediction") if predicted else "",
+    )

@@ -6,16 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from .attribution import CaseRow
 
 HINTS = (
-    "Environment of the case.",
-    "Id of the case.",
-    "Performance on this case, by the masks of its environment's rater.",
-    "The same prediction, by the masks of the other environment's rater.",
-    "Volume that the rater drew, ml.",
-    "Volume that the model predicts, ml.",
+    _("Environment of the case."),
+    _("Id of the case."),
+    _("Performance on this case, by the masks of its environment's rater."),
+    _("The same prediction, by the masks of the other environment's rater."),
+    _("Volume that the rater drew, ml."),
+    _("Volume that the model predicts, ml."),
 )
 
 
@@ -56,7 +57,7 @@ class CaseTable:
         before = self.chosen
         self._rows, self._metric = tuple(rows), metric
         self.table.blockSignals(True)
-        self.table.setHorizontalHeaderLabels(["", "Case", metric, "Other rater", "Drawn", "Predicted"])
+        self.table.setHorizontalHeaderLabels(["", _("Case"), metric, _("Other rater"), _("Drawn"), _("Predicted")])
         for column, hint in enumerate(HINTS):
             self.table.horizontalHeaderItem(column).setToolTip(hint)
         self.table.clearContents()
@@ -67,7 +68,7 @@ class CaseTable:
                 side = qt.Qt.AlignLeft if column < 2 else qt.Qt.AlignRight
                 item.setTextAlignment(side | qt.Qt.AlignVCenter)
                 if column == 1:
-                    item.setToolTip(f"{case.case}, rater {case.rater}")
+                    item.setToolTip(_("{case}, rater {rater}").format(case=case.case, rater=case.rater))
                 self.table.setItem(row, column, item)
         if before in self._rows:
             self.table.selectRow(self._rows.index(before))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
+from XAIPanels.axis import ticks
 
 from .attribution import UNRESOLVED, WHOLE, Share, signed
 from .words import mechanism
@@ -17,7 +18,7 @@ LEFT, RIGHT = 92, 272
 """Where the plot begins and ends; names stand left of it, numbers right."""
 COST, GAIN, OTHER, TOTAL = "#e87800", "#2f86f5", "#9a9a9a", "#4a4a4a"
 PAPER, INK, FAINT = "#ffffff", "#1e1e1e", "#6e6e6e"
-NAMES = {UNRESOLVED: "Unresolved", WHOLE: "Whole drop"}
+NAMES = {UNRESOLVED: _("Unresolved"), WHOLE: _("Whole drop")}
 
 
 def draw(shares: Sequence[Share], unit: str) -> Any:
@@ -59,7 +60,7 @@ def words(shares: Sequence[Share], unit: str) -> str:
     lines = []
     for share in shares:
         known = share.low is not None and share.high is not None
-        interval = f" ({signed(share.low)} to {signed(share.high)})" if known else ""
+        interval = _(" ({low} to {high})").format(low=signed(share.low), high=signed(share.high)) if known else ""
         state = f", {share.state}" if share.state else ""
         lines.append(f"{name_of(share)}: {signed(share.value)} {unit}{interval}{state}")
     return "\n".join(lines)
@@ -70,14 +71,6 @@ def name_of(share: Share) -> str:
     return NAMES.get(share.name) or mechanism(share.name)
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """At most six round numbers within two ends, zero among them."""
-    size = 10.0 ** math.floor(math.log10(high - low))
-    step = next(step for step in (0.1 * size, 0.2 * size, 0.5 * size, size, 2 * size) if (high - low) / step <= 5)
-    first, last = math.ceil(low / step), math.floor(high / step)
-    return [round(index * step, 6) for index in range(first, last + 1)]
-
-
 def _axis(painter: Any, height: int, place: Any, low: float, high: float, unit: str) -> None:
     bottom = height - BOTTOM + 2
     for value in ticks(low, high):
@@ -86,14 +79,14 @@ def _axis(painter: Any, height: int, place: Any, low: float, high: float, unit: 
         painter.setPen(qt.QColor(FAINT))
         text = f"{value:g}".replace("-", "−")
         painter.drawText(place(value) - 25, bottom + 1, 50, 16, qt.Qt.AlignCenter, text)
-    caption = f"cost in {unit} (positive: worse in the target)"
+    caption = _("cost in {unit} (positive: worse in the target)").format(unit=unit)
     painter.drawText(LEFT - 60, bottom + 17, RIGHT - LEFT + 120, 18, qt.Qt.AlignCenter, caption)
 
 
 def _bar(painter: Any, top: int, place: Any, share: Share) -> None:
     _lines(painter, 0, LEFT - 8, top, qt.Qt.AlignRight, name_of(share), share.state)
     if share.value is None:
-        _lines(painter, RIGHT + 8, WIDTH - RIGHT - 8, top, qt.Qt.AlignLeft, "not known", "")
+        _lines(painter, RIGHT + 8, WIDTH - RIGHT - 8, top, qt.Qt.AlignLeft, _("not known"), "")
         return
     colour = {UNRESOLVED: OTHER, WHOLE: TOTAL}.get(share.name, COST if share.value >= 0 else GAIN)
     start, end = sorted((place(0.0), place(share.value)))
@@ -101,7 +94,7 @@ def _bar(painter: Any, top: int, place: Any, share: Share) -> None:
     interval = ""
     if share.low is not None and share.high is not None:
         _whisker(painter, top + ROW // 2, place(share.low), place(share.high))
-        interval = f"{signed(share.low)} to {signed(share.high)}"
+        interval = _("{low} to {high}").format(low=signed(share.low), high=signed(share.high))
     _lines(painter, RIGHT + 8, WIDTH - RIGHT - 8, top, qt.Qt.AlignLeft, signed(share.value), interval)
 
 

@@ -7,6 +7,7 @@ from html import escape
 from threading import Event
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.cohorts import Cohort
 from XAILib.errors import ServerError
 from XAIPanels.choosing import enable, offer
@@ -17,13 +18,15 @@ from .logic import ShiftLogic
 from .server import ShiftServer
 from .words import cases
 
-NO_METHOD = "This server does not offer shift attribution; connect to another one, or ask whoever runs it to update it."
-NO_MODEL = "The server has no model yet; whoever runs it can train one."
-NO_COHORT = (
+NO_METHOD = _(
+    "This server does not offer shift attribution; connect to another one, or ask whoever runs it to update it."
+)
+NO_MODEL = _("The server has no model yet; whoever runs it can train one.")
+NO_COHORT = _(
     "The server has no cohort yet. Whoever runs it can put one into its folder of cohorts: a folder of scans with the "
     "masks of one or more raters."
 )
-NOT_CONNECTED = "Connect to the server first."
+NOT_CONNECTED = _("Connect to the server first.")
 
 
 class DataSection:
@@ -74,7 +77,7 @@ class DataSection:
         if not server.cohorts.sizes:
             return NO_COHORT
         if self._task is not None:
-            return "Reading the cohort …"
+            return _("Reading the cohort …")
         return self._failure
 
     def fill(self, server: ShiftServer | None) -> None:
@@ -93,16 +96,17 @@ class DataSection:
 
     def refresh(self, running: bool) -> None:
         """Enable what can be used and say what there is."""
-        busy = "An attribution is running; cancel it or wait for it." if running else ""
+        busy = _("An attribution is running; cancel it or wait for it.") if running else ""
         missing = "" if self._server is not None else NOT_CONNECTED
-        enable(self.ui.modelCombo, missing or busy, "The model whose performance is compared.")
-        enable(self.ui.cohortCombo, missing or busy, "Cases of the server that the model is compared on.")
+        enable(self.ui.modelCombo, missing or busy, _("The model whose performance is compared."))
+        enable(self.ui.cohortCombo, missing or busy, _("Cases of the server that the model is compared on."))
         self.ui.cohortState.text = self._words()
         cohort = self.cohort
         chosen = "" if self.model is None or cohort is None else f" – {self.model}, {cohort.name}"
-        self.ui.dataSection.text = shortened(f"Model and cohort{chosen}")
+        self.ui.dataSection.text = shortened(_("Model and cohort{chosen}").format(chosen=chosen))
 
     def collapse(self) -> None:
+        """Fold the section."""
         self.ui.dataSection.collapsed = True
 
     def _words(self) -> str:
@@ -110,9 +114,18 @@ class DataSection:
             lines = [escape(self.reason)]
         else:
             raters, keys = (", ".join(names) or "none" for names in (self.cohort.raters, self.cohort.keys))
-            lines = [escape(f"{cases(len(self.cohort.cases))}. Raters: {raters}. They can be selected by: {keys}.")]
+            lines = [
+                escape(
+                    _("{count}. Raters: {raters}. They can be selected by: {keys}.").format(
+                        count=cases(len(self.cohort.cases)), raters=raters, keys=keys
+                    )
+                )
+            ]
         unusable = self._server.cohorts.unusable if self._server is not None else {}
-        lines += [f"<i>{escape(name)}</i> cannot be used: {escape(why)}" for name, why in unusable.items()]
+        lines += [
+            _("<i>{name}</i> cannot be used: {why}").format(name=escape(name), why=escape(why))
+            for name, why in unusable.items()
+        ]
         return "<br>".join(line for line in lines if line)
 
     def _model_chosen(self, _index: int) -> None:
@@ -155,7 +168,7 @@ class DataSection:
 
     def _failed(self, error: BaseException) -> None:
         self._task = None
-        self._failure = f"The cohort cannot be read. {error}"
+        self._failure = _("The cohort cannot be read. {error}").format(error=error)
         self._changed()
         if not isinstance(error, ServerError):
             raise error

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 from XAILib.cohorts import Between, Case, Cohort, Condition, Environment, OneOf, Value, shown
 from XAIPanels.choosing import chosen, offer
 from XAIPanels.words import BAD, coloured, shortened
@@ -16,6 +17,8 @@ from .words import cases
 
 LISTED = 10
 """Numbers with more distinct values than this are chosen by their range."""
+ROLES = {"source": _("Source"), "target": _("Target")}
+"""For people, by the name with which the widgets begin."""
 
 
 class EnvironmentSection:
@@ -58,7 +61,9 @@ class EnvironmentSection:
         """Why this selection cannot be used; empty when it can."""
         if self._cohort is None or self.selected:
             return ""
-        return f"The {self.role} selects no case; change its rater or its conditions."
+        return _("The {role} selects no case; change its rater or its conditions.").format(
+            role=ROLES[self.role].lower()
+        )
 
     def fill(self, cohort: Cohort | None) -> None:
         """Offer what a cohort has; what was chosen stays as far as it is still offered."""
@@ -86,7 +91,7 @@ class EnvironmentSection:
         self._ui["ClearButton"].enabled = usable and bool(self.environment.where)
         self._ui["State"].text = self._words() if self._cohort is not None else escape(reason)
         chosen_cases = "" if self._cohort is None else f" – {cases(len(self.selected))}: {self.environment}"
-        self._ui["Section"].text = shortened(f"{self.role.capitalize()}{chosen_cases}")
+        self._ui["Section"].text = shortened(f"{ROLES[self.role]}{chosen_cases}")
 
     def collapse(self) -> None:
         """Show the header alone, which says what is selected."""
@@ -95,7 +100,7 @@ class EnvironmentSection:
     def _words(self) -> str:
         count = len(self.selected)
         if not count:
-            return f"{coloured('No case', BAD)}: {escape(str(self.environment))}."
+            return f"{coloured(_('No case'), BAD)}: {escape(str(self.environment))}."
         return f"<b>{cases(count)}</b>: {escape(str(self.environment))}."
 
     @property
@@ -120,7 +125,7 @@ class EnvironmentSection:
         names = [f"{key}  ✓" if key in self.environment.where else key for key in keys]
         offer(self._ui["KeyCombo"], names, wanted, keys)
 
-    def _show_condition(self, *_: Any) -> None:
+    def _show_condition(self, *_unused: Any) -> None:
         """The chosen key's values to check, or the ends of its range."""
         cohort, key = self._cohort, self._key
         counts = cohort.values(key) if cohort is not None and key else {}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+from XAIPanels.belonging import set_visible
 from XAIPanels.nodes import in_scene, remove_with_parts
 from XAIPanels.scene_watch import SceneWatch
 from XAIPanels.views import Layers, jump_to
@@ -70,7 +71,7 @@ class ShiftLogic:
         """Show an opened case, and no other one, in all slice views."""
         for node in self.results():
             for other in ResultNode(node).opened:
-                other.SetDisplayVisibility(other is segmentation)
+                set_visible(other, other is segmentation)
         if self._layers.show(image_of(segmentation), None, 0.0):
             slicer.util.resetSliceViews()
 

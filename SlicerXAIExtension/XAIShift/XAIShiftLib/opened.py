@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from XAIPanels.images import draw_grey
 from XAIPanels.nodes import all_or_nothing
 from XAIPanels.outlines import Outline, add_outline, add_segmentation
 from XAIPanels.volumes import make_volume
@@ -14,7 +15,7 @@ from .prepared import PreparedCase
 PREDICTION_ID = "prediction"
 SOURCE_COLOUR, TARGET_COLOUR = "#ff9f1a", "#4db8ff"
 """Outlines of the source's and of the target's rater."""
-PREDICTION_COLOUR = "#1fb54f"
+PREDICTION_COLOUR = "#007733"
 """Of an area that must be seen on lesions, which are nearly white."""
 
 _CASE, _IMAGE = "XAIShift.Case", "XAIShift.Image"
@@ -30,7 +31,7 @@ def add_case(scene: Any, prepared: PreparedCase, raters: Sequence[str]) -> Any:
         image = make_volume(prepared.image.array, prepared.image.affine)
         image.SetName(scene.GenerateUniqueName(f"{prepared.case} {prepared.modality}"))
         image = scene.AddNode(image)
-        image.CreateDefaultDisplayNodes()
+        draw_grey(scene, image, prepared.image.array)
         styles = zip(raters, (SOURCE_COLOUR, TARGET_COLOUR), roles(raters))
         drawn = [
             Outline(f"rater {rater}", f"Rater {rater}{role}", colour, prepared.masks[rater])

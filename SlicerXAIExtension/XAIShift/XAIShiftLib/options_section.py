@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 from XAILib.catalogue import Method
 from XAILib.cohorts import Case, Cohort, Environment
 from XAIPanels.choosing import chosen, offer
+from XAIPanels.words import counted
 
 from .logic import ShiftLogic
 from .words import ESTIMATORS, EXCHANGE_HINTS, EXCHANGES, METRICS, estimator, exchange, metric
@@ -22,6 +24,12 @@ NAMES: Mapping[str, tuple[Sequence[str], Callable[[str], str]]] = {
 """Usual values of each option and what they are called."""
 BURDEN_WORDS = ("ml", "load", "burden", "volume")
 """One of these is in the name of a metadata key that holds a disease burden in ml."""
+HINTS = {
+    "metric": _("What is compared between source and target."),
+    "estimator": _("How the shares of patients, scanner and rater are estimated."),
+    "exchange": _("What is measured by an exchange instead of estimated."),
+}
+"""While the server has not said more."""
 
 
 class OptionsSection:
@@ -55,12 +63,12 @@ class OptionsSection:
             field, combo = fields.get(name, {}), self._combos[name]
             values = [str(value) for value in field.get("enum", usual)]
             offer(combo, [say(value) for value in values], saved.get(name, str(field.get("default", usual[0]))), values)
-            combo.toolTip = str(field.get("description", ""))
+            combo.toolTip = str(field.get("description", HINTS[name]))
         for index in range(self.ui.exchangeCombo.count):
             hint = EXCHANGE_HINTS.get(str(self.ui.exchangeCombo.itemData(index)), "")
             self.ui.exchangeCombo.setItemData(index, hint, qt.Qt.ToolTipRole)
         self.ui.burdenCombo.toolTip = str(
-            fields.get("burden", {}).get("description", "Where the patients' disease burden is read.")
+            fields.get("burden", {}).get("description", _("Where the patients' disease burden is read."))
         )
 
     def restore(self, method: Method | None) -> None:
@@ -70,15 +78,23 @@ class OptionsSection:
     def offer_burdens(self, keys: Sequence[str], raters: Sequence[str]) -> None:
         """Where disease burden can be read: metadata in ml, and masks of raters who are not compared."""
         values = [NO_BURDEN, *(f"metadata:{key}" for key in keys), *(f"mask:{rater}" for rater in raters)]
-        names = ["Not used", *(f"Metadata: {key}" for key in keys), *(f"Masks of rater {rater}" for rater in raters)]
+        names = [
+            _("Not used"),
+            *(_("Metadata: {key}").format(key=key) for key in keys),
+            *(_("Masks of rater {rater}").format(rater=rater) for rater in raters),
+        ]
         offer(self.ui.burdenCombo, names, self._logic.parameters().options.get("burden", NO_BURDEN), values)
 
     def refresh(self, running: bool) -> None:
+        """What may be chosen now, and the choice in the section's title."""
         for name, combo in self._combos.items():
             combo.enabled = not running and name in self._known
-        self.ui.optionsSection.text = f"Method – {self.ui.metricCombo.currentText}, {chosen(self.ui.estimatorCombo)}"
+        self.ui.optionsSection.text = _("Method – {metric}, {estimator}").format(
+            metric=self.ui.metricCombo.currentText, estimator=chosen(self.ui.estimatorCombo)
+        )
 
     def collapse(self) -> None:
+        """Fold the section."""
         self.ui.optionsSection.collapsed = True
 
     def _chosen(self, _index: int) -> None:
@@ -104,13 +120,13 @@ def pair_words(source: Environment, target: Environment, chosen_cases: tuple[Seq
     both = {case.id for case in chosen_cases[0]} & {case.id for case in chosen_cases[1]}
     words = []
     if both and len(both) == len(chosen_cases[0]) == len(chosen_cases[1]):
-        words.append("Both select the same cases")
+        words.append(_("Both select the same cases"))
     elif both:
-        words.append(f"{len(both)} case{'s are' if len(both) > 1 else ' is'} in both")
+        words.append(counted(len(both), _("{number} case is in both"), _("{number} cases are in both")))
     raters = (source.rater, target.rater)
     if raters[0] == raters[1]:
-        words.append(f"rater {raters[0]} drew all masks")
+        words.append(_("rater {raters} drew all masks").format(raters=raters[0]))
     elif all(rater in case.raters for cases in chosen_cases for case in cases for rater in raters):
-        words.append("every case has the masks of both raters, so that what the rater costs can be observed")
+        words.append(_("every case has the masks of both raters, so that what the rater costs can be observed"))
     text = "; ".join(words)
     return f"{text[:1].upper()}{text[1:]}." if text else ""

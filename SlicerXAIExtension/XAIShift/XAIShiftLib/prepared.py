@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from slicer.i18n import tr as _
 from XAILib.document import damaged
 from XAILib.nrrd import Volume
 from XAILib.parts import volume_of
@@ -39,7 +40,7 @@ def prepare_case(result: Result, case: str, modality: str) -> PreparedCase:
         image = volume_of(result, result.parameters["images"][modality])
         masks = {str(rater): volume_of(result, name) for rater, name in names.items()}
     except (AttributeError, KeyError, TypeError) as error:
-        raise damaged(f"it lacks {error} of the case") from None
+        raise damaged(_("it lacks {error} of the case").format(error=error)) from None
     return PreparedCase(case, modality, image, masks, place_of(list(masks.values())))
 
 

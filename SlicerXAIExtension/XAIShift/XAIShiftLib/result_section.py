@@ -6,6 +6,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.verdict import checks_html, verdict_html
 from XAIPanels.choosing import enable, offer_nodes
 
@@ -27,8 +28,8 @@ from .matrix_table import MatrixTable
 from .opened import PREDICTION_COLOUR, SOURCE_COLOUR, TARGET_COLOUR, roles
 from .words import NO_ACTION, VERDICTS, cases, mechanism, metric
 
-NO_RESULT = "No result yet. Choose source and target above and press “Attribute the drop”."
-MATRIX_WORDS = "What a change from the row's to the column's rater costs on the same images and predictions, in {}."
+NO_RESULT = _("No result yet. Choose source and target above and press “Attribute the drop”.")
+MATRIX_WORDS = _("What a change from the row's to the column's rater costs on the same images and predictions, in {}.")
 
 
 class ResultSection:
@@ -94,14 +95,18 @@ class ResultSection:
             report_reason: why there is no report; empty when there is.
         """
         row = self.table.chosen
-        case_reason = case_reason or ("" if row is not None else "Choose a case in the table first.")
-        hint = "" if row is None else f"Show {row.case} in the slice views, with the outlines of raters and model."
+        case_reason = case_reason or ("" if row is not None else _("Choose a case in the table first."))
+        hint = (
+            ""
+            if row is None
+            else _("Show {case} in the slice views, with the outlines of raters and model.").format(case=row.case)
+        )
         enable(self.ui.openCaseButton, case_reason, hint)
-        self.ui.openCaseButton.text = "&Open case" if row is None else f"&Open {row.case}"
-        enable(self.ui.cancelCaseButton, "" if opening else "No case is being opened.", "Do not wait any longer.")
-        enable(self.ui.reportButton, report_reason, "Open the full report in the web browser.")
-        enable(self.ui.saveButton, report_reason, "Save the full report as one HTML page.")
-        self.ui.removeButton.toolTip = "Remove this result and the cases that were opened from it from the scene."
+        self.ui.openCaseButton.text = _("&Open case") if row is None else _("&Open {case}").format(case=row.case)
+        enable(self.ui.cancelCaseButton, "" if opening else _("No case is being opened."), _("Do not wait any longer."))
+        enable(self.ui.reportButton, report_reason, _("Open the full report in the web browser."))
+        enable(self.ui.saveButton, report_reason, _("Save the full report as one HTML page."))
+        self.ui.removeButton.toolTip = _("Remove this result and the cases that were opened from it from the scene.")
 
     def say(self, text: str) -> None:
         """A sentence below the buttons."""
@@ -120,9 +125,11 @@ class ResultSection:
         self.ui.matrixSection.visible = matrix is not None
         if matrix is not None:
             self.ui.matrixLabel.text = f"<small>{escape(MATRIX_WORDS.format(unit))}</small>"
-            self.matrix.fill(matrix, unit)
+            self.matrix.show(matrix, unit)
         rows = cases_of(document)
-        self.ui.casesLabel.text = f"<b>{cases(len(rows))}</b>, worst first. A double click opens one in the views."
+        self.ui.casesLabel.text = _("<b>{count}</b>, worst first. A double click opens one in the views.").format(
+            count=cases(len(rows))
+        )
         self.table.fill(rows, name)
         self.ui.legendLabel.text = _legend(raters_of(document))
 
@@ -157,16 +164,19 @@ def _actions(document: dict[str, Any]) -> str:
     """What to do, mechanism by mechanism."""
     found = actions_of(document)
     if not found:
-        return f"<b>What to do:</b> {escape(NO_ACTION)}"
+        return _("<b>What to do:</b> {no_action}").format(no_action=escape(NO_ACTION))
     lines = [f"<b>{escape(mechanism(name))}:</b> {escape(words)}" for name, words in found]
-    return "<b>What to do</b><br>" + "<br>".join(lines)
+    return _("<b>What to do</b><br>") + "<br>".join(lines)
 
 
 def _legend(raters: tuple[str, ...]) -> str:
     """Rich text that explains the colours of the outlines."""
-    named = zip((SOURCE_COLOUR, TARGET_COLOUR), (f"rater {rater}{role}" for rater, role in zip(raters, roles(raters))))
+    named = zip(
+        (SOURCE_COLOUR, TARGET_COLOUR),
+        (_("rater {rater}{role}").format(rater=rater, role=role) for rater, role in zip(raters, roles(raters))),
+    )
     cells = "".join(
         f'<td bgcolor="{colour}">&nbsp;&nbsp;&nbsp;&nbsp;</td><td>&nbsp;{escape(name)}&nbsp;&nbsp;</td>'
-        for colour, name in (*named, (PREDICTION_COLOUR, "prediction (area)"))
+        for colour, name in (*named, (PREDICTION_COLOUR, _("prediction (area)")))
     )
     return f'<table cellspacing="0" cellpadding="1"><tr>{cells}</tr></table>'

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from threading import Event
 
+from slicer.i18n import tr as _
 from XAILib.catalogue import Method
 from XAILib.client import Client
 from XAILib.cohorts import Cohorts
 from XAIPanels.server_section import Server
+from XAIPanels.words import counted
 
 from .words import METHOD
 
@@ -39,4 +41,5 @@ def ask(client: Client, stop: Event) -> ShiftServer:
 def found(server: ShiftServer) -> str:
     """What the server has, in words."""
     models, cohorts = len(server.catalogue.models), len(server.cohorts.sizes)
-    return f"{models} model{'s' * (models != 1)}, {cohorts} cohort{'s' * (cohorts != 1)}"
+    found_models = counted(models, _("{number} model"), _("{number} models"))
+    return f"{found_models}, {counted(cohorts, _('{number} cohort'), _('{number} cohorts'))}"

@@ -10,10 +10,13 @@ from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 from XAILib.client import OnProgress
 from XAILib.result import Result
+from XAILib.tray_entry import Entry
 from XAIPanels.choosing import enable
 from XAIPanels.job_state import JobState
+from XAIPanels.job_tray_home import About, home
 from XAIPanels.one_job import OneJob
 from XAIPanels.reports import Reports
 from XAIPanels.server_section import ServerSection
@@ -28,13 +31,16 @@ from .logic import ShiftLogic
 from .options_section import OptionsSection, burdens, pair_words
 from .result_section import ResultSection
 from .server import ShiftServer, ask, found
-from .work import attribute
+from .words import JOB, METHOD
+from .work import attribute, complete
 
-CANCELLED = "Cancelled. The server has stopped the computation; predictions that it had made are kept there."
-SCENE_CLOSED = "The scene was closed, so its attribution was cancelled."
-SAME = "Source and target are the same; choose another rater or other cases for one of them."
-EARLIER = "This result was made in an earlier session; attribute the drop again to get its report. It takes a moment."
-RUNNING = "An attribution is running; cancel it or wait for it."
+CANCELLED = _("Cancelled. The server has stopped the computation; predictions that it had made are kept there.")
+SCENE_CLOSED = _("The scene was closed. Its attribution goes on; see “Jobs” below.")
+SAME = _("Source and target are the same; choose another rater or other cases for one of them.")
+EARLIER = _(
+    "This result was made in an earlier session; attribute the drop again to get its report. It takes a moment."
+)
+RUNNING = _("An attribution is running; cancel it, or put it in the background in “Jobs” below.")
 
 
 class ShiftPanel:
@@ -51,7 +57,7 @@ class ShiftPanel:
         self.logic = ShiftLogic()
         self._tasks = Tasks()
         self.server = ServerSection(self.ui, self._tasks, ask, found, self._server_changed)
-        self.state = JobState(self.ui, "Not attributed")
+        self.state = JobState(self.ui, _("Not attributed"))
         self.job = OneJob(self._tasks, self.state, self.server.lost, self.refresh, CANCELLED)
         self.data = DataSection(self.ui, self.logic, self._tasks, self._data_changed, self.server.lost)
         self.source = EnvironmentSection(self.ui, "source", self.logic, _first, self._selection_changed)
@@ -90,15 +96,15 @@ class ShiftPanel:
     def refresh(self) -> None:
         """Enable what can be used and say why the rest cannot."""
         running = self.job.running
-        reason = "Connecting …" if self.server.connecting else self.data.reason
+        reason = _("Connecting …") if self.server.connecting else self.data.reason
         self.server.refresh()
         self.data.refresh(running)
         for section in (self.source, self.target):
             section.refresh(running, reason)
         self.options.refresh(running)
         self._refresh_run(running, reason or self._selection_reason())
-        connected = "" if self.server.server is not None else "Connect to the server first."
-        opening = "A case is being opened; wait for it, or stop it." if self.opener.busy else ""
+        connected = "" if self.server.server is not None else _("Connect to the server first.")
+        opening = _("A case is being opened; wait for it, or stop it.") if self.opener.busy else ""
         report = connected or self.reports.reason(self.result.shown)
         self.result.refresh(opening or connected, self.opener.busy, report)
 
@@ -120,27 +126,46 @@ class ShiftPanel:
         def work(stop: Event, progress: OnProgress) -> Result:
             return attribute(client, name, model, parameters, stop, progress)
 
-        self.job.start(work, lambda result: self._attributed(result, started))
+        about = About(METHOD, JOB, name, again=self.attribute)
+        self.job.start(work, lambda result: self._attributed(result, started), about)
 
     def cancel(self) -> None:
         """Stop the running attribution, here and on the server."""
         self.job.cancel()
 
     def scene_closing(self) -> None:
-        """The results go; so does the job."""
+        """The results go; the job goes on in the tray."""
         self.reports.forget()
         self.server.forget_plans()
         self.opener.forget()
         self.state.say("")
-        self.job.cancel(SCENE_CLOSED)
+        self.job.leave(SCENE_CLOSED)
 
     def close(self) -> None:
-        """Stop everything and let go of the scene; the panel cannot be used afterwards."""
+        """Let go of the scene; a job goes on in the tray. The panel cannot be used afterwards."""
         self._later.stop()
         self.logic.close()
+        self.job.close()
         self._tasks.close()
         self.reports.close()
-        self.job.close()
+        self.server.close()
+
+    def show(self, node: Any) -> None:
+        """Show a result."""
+        self.result.show(node)
+        self.refresh()
+
+    def open_job(self, entry: Entry, _volume: Any) -> None:
+        """Put the result of a job of the tray into the scene, and show it."""
+        client = home().tray.reached(entry)
+        if client is None or self.job.running:
+            return
+        started = time.monotonic()
+
+        def work(stop: Event, progress: OnProgress) -> Result:
+            return complete(client.result(entry.job, stop, progress))
+
+        self.job.start(work, lambda result: home().opened(entry, self._attributed(result, started)))
 
     def open_report(self) -> None:
         """Open the shown result's report in the web browser."""
@@ -154,7 +179,7 @@ class ShiftPanel:
         if server is None or self.reports.reason(node):
             return
         proposed = str(Path.home() / "shift-attribution.html")
-        answer = qt.QFileDialog.getSaveFileName(self.root, "Save report", proposed, "HTML page (*.html)")
+        answer = qt.QFileDialog.getSaveFileName(self.root, _("Save report"), proposed, _("HTML page (*.html)"))
         chosen = str(answer[0] if isinstance(answer, (list, tuple)) else answer)
         if chosen:
             path = Path(chosen)
@@ -165,10 +190,12 @@ class ShiftPanel:
             self.opener.open(self.server.server, node, case)
 
     def _refresh_run(self, running: bool, reason: str) -> None:
-        hint = "Compare the model's performance in source and target, and say where the difference comes from."
+        hint = _("Compare the model's performance in source and target, and say where the difference comes from.")
         enable(self.ui.runButton, RUNNING if running else reason, hint)
         self.ui.cancelButton.enabled = running and not self.job.stopping
-        self.ui.cancelButton.toolTip = "Stop the computation on the server too." if running else "Nothing is running."
+        self.ui.cancelButton.toolTip = (
+            _("Stop the computation on the server too.") if running else _("Nothing is running.")
+        )
         self.ui.hintLabel.visible = bool(reason) and not running
         self.ui.hintLabel.text = escape(reason)
         selected = (self.source.selected, self.target.selected)
@@ -204,7 +231,7 @@ class ShiftPanel:
             self.options.offer_burdens(*burdens(cohort, selected, raters))
         self.refresh()
 
-    def _attributed(self, result: Result, started: float) -> None:
+    def _attributed(self, result: Result, started: float) -> Any:
         document = dict(result.document)
         node = self.logic.add(document)
         self.reports.remember(node, result.job)
@@ -212,7 +239,10 @@ class ShiftPanel:
         self.result.show(node)
         for section in (self.data, self.source, self.target, self.options):
             section.collapse()
-        self.state.succeed(f"{title_of(document)}, in {duration(time.monotonic() - started)}.")
+        self.state.succeed(
+            _("{document}, in {time}.").format(document=title_of(document), time=duration(time.monotonic() - started))
+        )
+        return node
 
 
 def _first(raters: list[str]) -> str:

@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
+from slicer.i18n import tr as _
+from XAIPanels.words import counted
+
 METHOD = "shift"
 """The server's method that this panel asks for."""
+JOB = _("Shift attribution")
+"""What the job tray calls it."""
 
 PREDICTION = "prediction"
 """The server's method that segments one case."""
 
 METRICS = {
-    "dice": "Dice",
-    "f1": "Lesion-wise F1",
-    "precision": "Lesion-wise precision",
-    "recall": "Lesion-wise recall",
-    "volume_error_ml": "Volume error (ml)",
-    "surface_distance_mm": "Surface distance (mm)",
+    "dice": _("Dice"),
+    "f1": _("Lesion-wise F1"),
+    "precision": _("Lesion-wise precision"),
+    "recall": _("Lesion-wise recall"),
+    "volume_error_ml": _("Volume error (ml)"),
+    "surface_distance_mm": _("Surface distance (mm)"),
 }
 ESTIMATORS = {
-    "robust": "Robust: regression and weights",
-    "weighting": "Weighting",
-    "plain": "Plain, as published",
+    "robust": _("Robust: regression and weights"),
+    "weighting": _("Weighting"),
+    "plain": _("Plain, as published"),
 }
 EXCHANGES = {
-    "auto": "Automatic",
-    "none": "None",
-    "paired": "Raters: both masks of each case",
-    "harmonised": "Scanners: harmonised images",
+    "auto": _("Automatic"),
+    "none": _("None"),
+    "paired": _("Raters: both masks of each case"),
+    "harmonised": _("Scanners: harmonised images"),
 }
 EXCHANGE_HINTS = {
-    "auto": "Both raters' masks are compared directly where every case has them; otherwise everything is estimated.",
-    "none": "Everything is estimated from the two selections.",
-    "paired": "What another rater costs is observed: the same predictions are compared with both raters' masks.",
-    "harmonised": "What another scanner costs is observed: images are carried over to the other scanner's look, and "
-    "the model runs again.",
+    "auto": _("Both raters' masks are compared directly where every case has them; otherwise everything is estimated."),
+    "none": _("Everything is estimated from the two selections."),
+    "paired": _("What another rater costs is observed: the same predictions are compared with both raters' masks."),
+    "harmonised": _(
+        "What another scanner costs is observed: images are carried over to the other scanner's look, and "
+        "the model runs again."
+    ),
 }
-MECHANISMS = {"population": "Patients", "acquisition": "Scanner", "annotation": "Rater"}
+MECHANISMS = {"population": _("Patients"), "acquisition": _("Scanner"), "annotation": _("Rater")}
 VERDICTS = {
-    "reliable": "The checks are passed: the shares can be used.",
-    "caution": "Use the shares with caution: at least one check is doubtful.",
-    "unreliable": "The data do not support these shares.",
+    "reliable": _("The checks are passed: the shares can be used."),
+    "caution": _("Use the shares with caution: at least one check is doubtful."),
+    "unreliable": _("The data do not support these shares."),
 }
-NO_ACTION = "Nothing in particular: no mechanism is found to cost performance."
+NO_ACTION = _("Nothing in particular: no mechanism is found to cost performance.")
 
 
 def metric(name: str) -> str:
@@ -65,7 +72,7 @@ def mechanism(name: str) -> str:
 
 def cases(number: int) -> str:
     """Such as "1 case" or "15 cases"."""
-    return f"{number} case{'s' * (number != 1)}"
+    return counted(number, _("{number} case"), _("{number} cases"))
 
 
 def _spaced(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from threading import Event
 from typing import Any
 
+from slicer.i18n import tr as _
 from XAILib.client import Client, OnProgress
 from XAILib.document import damaged
 from XAILib.nrrd import Volume
@@ -24,9 +25,13 @@ def attribute(
     client: Client, cohort: str, model: str | None, parameters: Mapping[str, Any], stop: Event, progress: OnProgress
 ) -> Result:
     """Attribute a drop. Raises `ServerError` and `Stopped` as `run_explanation`."""
-    result = run_explanation(client, METHOD, {"cohort": cohort}, model, parameters, stop, progress)
+    return complete(run_explanation(client, METHOD, {"cohort": cohort}, model, parameters, stop, progress))
+
+
+def complete(result: Result) -> Result:
+    """The result of an attribution. Raises `ServerError` for another one."""
     if "shares" not in result.tables:
-        raise damaged("it lacks the table of shares")
+        raise damaged(_("it lacks the table of shares"))
     return result
 
 
@@ -45,7 +50,7 @@ def fetch(
         channels: modalities that the model sees; the one that shows lesions best is fetched.
     """
     modality = next((name for name in BRIGHT if name in channels), channels[0])
-    progress(0.0, "Fetching the case", None)
+    progress(0.0, _("Fetching the case"), None)
     return prepare_case(client.case(cohort, case, modality, raters, stop, progress), case, modality)
 
 

@@ -27,6 +27,7 @@ from slicerxai.alignment.smooth import has_kinks
 from slicerxai.errors import InputError
 from slicerxai.models.classifier_fitting import (
     GRADIENT_NORM,
+    EachEpoch,
     FitResult,
     LabelledImages,
     check_labels,
@@ -69,6 +70,7 @@ def fit_aligned(
     *,
     augment: MaskedAugmentation | None = None,
     checkpoint: Path | None = None,
+    each_epoch: EachEpoch | None = None,
 ) -> AlignedFit:
     """Fit as `slicerxai.models.classifier_fitting.fit_network` does, with `AlignedObjective` as the loss.
 
@@ -82,6 +84,7 @@ def fit_aligned(
             classification loss alone.
         augment: replaces the augmentation that the parameters name.
         checkpoint: written after each epoch; a fit that finds it there goes on from it. The caller removes it.
+        each_epoch: as `fit_network` calls it.
 
     Raises:
         InputError: shapes or values of labels and masks; a label is present in all or none of the training or the
@@ -116,6 +119,8 @@ def fit_aligned(
             if checkpoint is not None:
                 state.network, state.optimiser = _weights(network), run.optimiser.state_dict()
                 save(state, checkpoint)
+            if each_epoch is not None:
+                each_epoch(epoch + 1, network)
     network.load_state_dict(state.best)
     network.eval()
     progress(1.0, f"fitted {parameters.epochs} epochs, validation AUC {state.quality[0]:.3f}")

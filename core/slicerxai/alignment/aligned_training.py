@@ -28,6 +28,7 @@ from slicerxai.models.classifier_targets import case_labels
 from slicerxai.models.classifier_training import (
     fit_provenance,
     held_out_evenly,
+    keep_snapshots,
     prepared_cases,
     split_of,
     write_classifier,
@@ -98,6 +99,8 @@ def train_aligned(
     aside = held_out_evenly(cases, labels, parameters)
     read = _read(cases, rater, labels, parameters, part(progress, 0, 0.15))
     network = _network(parameters) if base is None else copy.deepcopy(base.network).requires_grad_(requires_grad=True)
+    keep = keep_snapshots(folder, parameters)
+    keep(0, network)
     found = fit_aligned(
         network,
         read.training(~aside, parameters.exchange, parameters.seed),
@@ -106,6 +109,7 @@ def train_aligned(
         parameters.alignment,
         device,
         part(progress, 0.15, 1),
+        each_epoch=keep,
     )
     provenance = {
         "parameters": parameters.model_dump(mode="json"),

@@ -106,7 +106,7 @@ class RealismStore(BoundFiles):
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             sound = content["format"] == FORMAT and bool(content["tensors"])
             float(content["created"]), str(content["model"]), str(content["model_digest"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             sound = False
         if not sound:
             raise _damaged(path)

@@ -141,7 +141,8 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
             if requests.get(f"{url}/info/", timeout=5).ok:
                 return
         except requests.ConnectionError:
-            time.sleep(0.3)
+            pass
+        time.sleep(0.3)
     msg = f"the server did not start; the end of {log}: {log.read_text()[-1500:]}"
     raise InputError(msg)
 

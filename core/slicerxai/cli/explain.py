@@ -14,6 +14,7 @@ from slicerxai.cli.progress import progress_bar
 from slicerxai.cli.scans import images_by_modality, scan_name
 from slicerxai.explain import registry
 from slicerxai.explain.contract import ExplainParameters, Explanation, Subject
+from slicerxai.explain.inputs import check_sequence
 from slicerxai.parameters import validate_parameters
 from slicerxai.settings import settings
 
@@ -36,7 +37,9 @@ class ExplainGroup(click.Group):
         def explain(out: Path, model: str | None, as_json: bool, **values: Any) -> None:
             chosen = validate_parameters(parameters, given(values, parameters), cmd_name)
             source = values["images"] if entry.subject == "case" else values["cohort"]
-            explanation = _explain(cmd_name, source, chosen, out, model, values.get("mask"))
+            explanation = _explain(
+                cmd_name, source, chosen, out, model, values.get("mask"), values.get("sequence") or ()
+            )
             _write(explanation, out)
             _say(explanation, out, as_json)
 
@@ -47,6 +50,7 @@ class ExplainGroup(click.Group):
             params=[
                 SOURCES[entry.subject](),
                 *([_mask_option()] if entry.mask else []),
+                *([_sequence_option()] if entry.sequence else []),
                 click.Option(["--out"], type=click.Path(path_type=Path), required=True, help="Folder for the result."),
                 click.Option(["--model"], help="Name of a trained model; not needed when there is just one."),
                 click.Option(["--json", "as_json"], is_flag=True, help="Print metrics, checks and verdict as JSON."),
@@ -66,6 +70,15 @@ def _mask_option() -> click.Option:
         ["--mask"],
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         help="An expert's mask of the finding, on any grid; the change is compared with it.",
+    )
+
+
+def _sequence_option() -> click.Option:
+    return click.Option(
+        ["--sequence"],
+        multiple=True,
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="Images of the same case that were recorded one after the other; once for each, in their order.",
     )
 
 
@@ -93,6 +106,7 @@ def _explain(
     out: Path,
     model: str | None,
     mask: Path | None = None,
+    sequence: tuple[Path, ...] = (),
 ) -> Explanation:
     """Explain the images, or the cohort of a folder; everything that can be checked quickly is checked first."""
     from slicerxai import runtime
@@ -105,6 +119,7 @@ def _explain(
         cohort = _read_cohort(source, channels, parameters)
     else:
         paths = images_by_modality(source, channels)
+        check_sequence(sequence, channels)
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "explanation.json").is_file())):
         raise click.UsageError(f"{out} holds something else; give a new folder or one with an earlier explanation")
     runtime.configure()
@@ -114,7 +129,7 @@ def _explain(
         loaded = store.load(name, runtime.device())
         if isinstance(source, Path):
             return run_cohort(method, parameters, loaded, cohort, progress)
-        return run(method, parameters, loaded, scan_name(next(iter(paths.values()))), paths, progress, mask)
+        return run(method, parameters, loaded, scan_name(next(iter(paths.values()))), paths, progress, mask, sequence)
 
 
 def _read_cohort(folder: Path, channels: Sequence[str], parameters: ExplainParameters) -> Cohort:

@@ -18,6 +18,7 @@ from slicerxai.settings import settings
 
 if TYPE_CHECKING:
     from slicerxai.data.case import Case
+    from slicerxai.interventions.generator.parameters import GeneratorParameters
     from slicerxai.models.store import ModelStore
     from slicerxai.monitoring.after_training import AfterTraining
 
@@ -31,6 +32,10 @@ KINDS = {
     "aligned": (
         "A classifier that decides from inside the lesions; goes on from a stored one with --base.",
         "slicerxai.alignment.aligned_training_parameters:AlignedTrainingParameters",
+    ),
+    "generator": (
+        "No model but a source of images: slices drawn with another lesion load or as of another centre.",
+        "slicerxai.interventions.generator.parameters:GeneratorParameters",
     ),
 }
 CLASSIFIERS = ("classifier", "aligned")
@@ -97,6 +102,9 @@ def _train(
 
     cases = list(read_cohort(cohort))
     runtime.configure()
+    if kind == "generator":
+        _train_generator(cases, str(rater), parameters, name, resume=resume, as_json=as_json)
+        return
     from slicerxai.models.training import train
 
     store = ModelStore(settings().models)
@@ -127,6 +135,21 @@ def _train(
         lines += [f"  {label}: AUC {value:.3f} on the cases left aside" for label, value in auc.items()]
         lines.append(f"  {alarm.message}")
     click.echo(json.dumps(summary) if as_json else "\n".join(lines))
+
+
+def _train_generator(
+    cases: Sequence[Case], rater: str, parameters: GeneratorParameters, name: str, *, resume: bool, as_json: bool
+) -> None:
+    from slicerxai import runtime
+    from slicerxai.interventions.generator.store import GeneratorStore
+
+    store = GeneratorStore(settings().generators)
+    with progress_bar("train generator") as progress:
+        made = store.train(name, cases, rater, parameters, runtime.device(), progress, resume=resume)
+    folder = str(store.folder(name))
+    loss: float = made.provenance["loss"]
+    summary = {"name": name, "kind": "generator", "digest": made.digest, "folder": folder, "loss": loss}
+    click.echo(json.dumps(summary) if as_json else f"generator {name!r} written to {folder}\n  loss {loss:.4f}")
 
 
 def _alarm(store: ModelStore, name: str, cases: Sequence[Case]) -> AfterTraining:

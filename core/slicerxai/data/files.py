@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 
@@ -15,8 +20,44 @@ def replaced_bytes(path: Path, content: bytes) -> None:
     """Write bytes under a temporary name in the same folder, then rename."""
     temporary = path.with_name(f".{path.name}-{uuid4().hex}")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # or a power failure could leave the new name with nothing in it
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that its owner alone may read; it appears under its name when the block ends without an error."""
+    temporary = path.with_name(f".{path.name}-{uuid4().hex}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def copied(source: Path, path: Path) -> None:
+    """Copy a file so that the copy survives a power failure; nothing is left where that fails."""
+    try:
+        shutil.copyfile(source, path)
+        flush_to_disk(path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file, or all files below a folder, would survive a power failure."""
+    for file in [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file()):
+        with file.open("rb+") as opened:
+            os.fsync(opened.fileno())

@@ -12,8 +12,9 @@ import numpy as np
 
 from slicerxai.data.case import Case
 from slicerxai.data.cohort import Cohort
-from slicerxai.data.io import Fault, Inspection, inspect_volume, is_orthogonal
+from slicerxai.data.io import Inspection, inspect_volume, is_orthogonal
 from slicerxai.data.resample import largest_shift
+from slicerxai.data.volume_source import Fault
 from slicerxai.progress import Progress, silent
 
 Kind = (

@@ -49,9 +49,11 @@ class Inputs:
     Attributes:
         image_id: the datastore id, session id or file name of the case, for provenance and display.
         images: volumes by modality, such as {"FLAIR": …}.
-        digests: SHA-256 of each image file, by modality, and of the mask's as "mask".
+        digests: SHA-256 of each image file, by modality, of the mask's as "mask", and of a sequence's as "sequence_1"….
         model: the loaded model whose decision is explained.
         mask: an expert's delineation of the finding, not 0 inside, on any grid; for the methods that compare with it.
+        sequence: images of the same case that were recorded one after the other, each by modality; for the methods that
+            follow them.
     """
 
     image_id: str
@@ -59,6 +61,7 @@ class Inputs:
     digests: Mapping[str, str]
     model: Model
     mask: Volume | None = None
+    sequence: tuple[Mapping[str, Volume], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from slicerxai.data.files import flush_to_disk
 from slicerxai.data.io import DTYPES, read_volume, write_volume
-from slicerxai.errors import ConflictError, InputError
+from slicerxai.errors import ConflictError, InputError, dotted, shortened
 from slicerxai.explain.contract import (
     Check,
     Explanation,
@@ -103,6 +104,7 @@ def save(explanation: Explanation, folder: Path) -> None:
             check_names("table", explanation.tables)
             write_tables(explanation.tables, partial / "tables")
         partial.chmod(0o755)
+        flush_to_disk(partial)
         _put_in_place(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -173,23 +175,23 @@ def parse_document(text: bytes, source: str) -> Document:
     try:
         raw = _from_json(json.loads(text))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        msg = f"{source} is damaged: {error}"
+        msg = f"{source} is damaged: {shortened(str(error))[1:-1]}"
         raise InputError(msg) from None
     found = raw.get("format") if isinstance(raw, dict) else None
     if found != FORMAT:
-        msg = f"{source} has format {found!r}; accepted: {FORMAT}"
+        msg = f"{source} has format {shortened(found)}; accepted: {FORMAT}"
         raise InputError(msg)
     try:
         document = Document.model_validate(raw)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+        problems = "; ".join(f"{dotted(e['loc'])}: {e['msg']}" for e in error.errors()[:5])
         msg = f"{source} is damaged: {problems}"
         raise InputError(msg) from None
     for kind, names, place in (("overlay", document.overlays, "overlays/{}.nrrd"), ("figure", document.figures, "")):
         check_names(kind, names)
         for name, entry in names.items():
             if entry.file != (place or "figures/{}.png").format(name):
-                msg = f"{source}: {kind} {name!r} has file {entry.file!r}"
+                msg = f"{source}: {kind} {name!r} has file {shortened(entry.file)}"
                 raise InputError(msg)
     return document
 
@@ -199,7 +201,7 @@ def check_names(kind: str, names: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         if not isinstance(name, str) or not NAME.fullmatch(name) or name.lower() == "params":
-            msg = f"{kind} name {name!r}; accepted: 1 to 100 of A-Z, a-z, 0-9, _ and -, and not 'params'"
+            msg = f"{kind} name {shortened(name)}; accepted: 1 to 100 of A-Z, a-z, 0-9, _ and -, and not 'params'"
             raise InputError(msg)
         if name.lower() in seen:
             msg = f"{kind} names {seen[name.lower()]!r} and {name!r} differ only in case"

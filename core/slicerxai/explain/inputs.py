@@ -20,6 +20,19 @@ MASK = "mask"
 """Name of the expert's mask among the digests of a case; modalities are upper-case."""
 
 
+def case_files(paths: Mapping[str, Path], mask: Path | None, sequence: Sequence[Path] = ()) -> dict[str, Path]:
+    """Every file of a case by the name of its digest: the modalities, "mask", "sequence_1", …."""
+    found = dict(paths) | ({} if mask is None else {MASK: mask})
+    return found | {f"sequence_{number}": path for number, path in enumerate(sequence, start=1)}
+
+
+def check_sequence(sequence: Sequence[object], channels: Sequence[str]) -> None:
+    """Raises `InputError` for a sequence of images for a model of several modalities."""
+    if sequence and len(channels) > 1:
+        msg = f"a sequence holds one image for each step, but the model needs {', '.join(channels)}; leave it out"
+        raise InputError(msg)
+
+
 def readable(cohort: Cohort, channels: Sequence[str]) -> Cohort:
     """The cohort with the images of a model's channels alone, and all masks.
 

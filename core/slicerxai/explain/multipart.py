@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
-from slicerxai.errors import InputError, NotFoundError
+from slicerxai.errors import InputError, NotFoundError, shortened
 from slicerxai.explain.contract import Explanation
 from slicerxai.explain.folder import DOCUMENT, Document, load, parse_document, read_document, write_parts
 
@@ -19,21 +20,33 @@ PARAMS = "params"
 
 
 def encode(explanation: Explanation, part: str | None = None) -> tuple[bytes, str]:
-    """Body and content type of an explanation, or of one part of it alone (see `encode_folder`)."""
+    """Body and content type of an explanation, or of one part of it alone (see `body_of_folder`)."""
     with tempfile.TemporaryDirectory(prefix="slicerxai-") as temporary:
         folder = Path(temporary)
         write_parts(explanation, folder)
         return encode_folder(folder, part)
 
 
-def encode_folder(folder: Path, part: str | None = None) -> tuple[bytes, str]:
-    """The same from a saved explanation, without decoding its volumes.
+@dataclass(frozen=True)
+class Body:
+    """A body whose files are read when they are sent.
+
+    Attributes:
+        pieces: bytes, and files with the bytes of that place.
+    """
+
+    pieces: tuple[bytes | Path, ...]
+    content_type: str
+
+
+def body_of_folder(folder: Path, part: str | None = None) -> Body:
+    """The body of a saved explanation, without decoding its volumes.
 
     Part names: "params", NAME of an overlay (NRRD), NAME.png of a figure. The boundary is the digest of the JSON part,
     which holds the digests of all others: equal explanations give equal bodies.
 
     Args:
-        part: return this part's content bare, under its own content type.
+        part: this part's content bare, under its own content type.
 
     Raises:
         NotFoundError: no such part. InputError: the folder is not a whole explanation.
@@ -44,34 +57,38 @@ def encode_folder(folder: Path, part: str | None = None) -> tuple[bytes, str]:
             msg = f"no part {part!r}; parts: {', '.join(files)}"
             raise NotFoundError(msg)
         file, content_type = files[part]
-        return _read(folder / file), content_type
-    boundary = "slicerxai-" + hashlib.sha256(_read(folder / DOCUMENT)).hexdigest()[:40]
-    pieces: list[bytes] = []
+        return Body((_present(folder / file),), content_type)
+    boundary = "slicerxai-" + hashlib.sha256(_present(folder / DOCUMENT).read_bytes()).hexdigest()[:40]
+    pieces: list[bytes | Path] = []
     for name, (file, content_type) in files.items():
-        content = _read(folder / file)
-        if boundary.encode() in content:
-            msg = f"{folder / file} contains its own digest, which cannot be"
-            raise InputError(msg)
-        filename = "" if name == PARAMS else f'; filename="{Path(file).name}"'
+        path = _present(folder / file)
+        filename = "" if name == PARAMS else f'; filename="{path.name}"'
         header = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n'
-            f"Content-Type: {content_type}\r\nContent-Length: {len(content)}\r\n\r\n"
+            f"Content-Type: {content_type}\r\nContent-Length: {path.stat().st_size}\r\n\r\n"
         )
-        pieces += [header.encode("ascii"), content, b"\r\n"]
+        pieces += [header.encode("ascii"), path, b"\r\n"]
     pieces.append(f"--{boundary}--\r\n".encode("ascii"))
-    return b"".join(pieces), f"multipart/form-data; boundary={boundary}"
+    return Body(tuple(pieces), f"multipart/form-data; boundary={boundary}")
+
+
+def encode_folder(folder: Path, part: str | None = None) -> tuple[bytes, str]:
+    """The same in memory, with its content type."""
+    body = body_of_folder(folder, part)
+    pieces = [piece if isinstance(piece, bytes) else piece.read_bytes() for piece in body.pieces]
+    return b"".join(pieces), body.content_type
 
 
 def decode(body: bytes, content_type: str) -> Explanation:
     """The explanation of a multipart body. Raises `InputError` that names the part which is missing or damaged."""
     parts = split(body, content_type)
     if PARAMS not in parts:
-        msg = f"the multipart body has no part {PARAMS!r}; parts: {', '.join(parts) or 'none'}"
+        msg = f"the multipart body has no part {PARAMS!r}; parts: {shortened(', '.join(parts) or 'none')[1:-1]}"
         raise InputError(msg)
     files = part_files(parse_document(bytes(parts[PARAMS]), f"part {PARAMS!r}"))
     if files.keys() != parts.keys():
         missing, unknown = sorted(files.keys() - parts.keys()), sorted(parts.keys() - files.keys())
-        msg = f"the multipart body lacks parts {missing} and has unknown parts {unknown}"
+        msg = f"the multipart body lacks parts {shortened(missing)} and has unknown parts {shortened(unknown)}"
         raise InputError(msg)
     with tempfile.TemporaryDirectory(prefix="slicerxai-") as temporary:
         folder = Path(temporary)
@@ -111,7 +128,7 @@ def split(body: bytes, content_type: str) -> dict[str, memoryview]:
         header = BytesHeaderParser().parsebytes(body[line_end + 2 : head_end + 4])
         name = header.get_param("name", header="content-disposition")
         if not isinstance(name, str) or name in parts:
-            msg = f"part {len(parts) + 1} of the multipart body has no name or a repeated one: {name!r}"
+            msg = f"part {len(parts) + 1} of the multipart body has no name or a repeated one: {shortened(name)}"
             raise InputError(msg)
         parts[name] = view[head_end + 4 : max(part_end, head_end + 4)]
         position = part_end + 2
@@ -122,13 +139,13 @@ def _boundary(content_type: str) -> bytes:
     message["Content-Type"] = content_type
     boundary = message.get_param("boundary")
     if message.get_content_type() != "multipart/form-data" or not isinstance(boundary, str) or not boundary:
-        msg = f"content type {content_type!r}; accepted: multipart/form-data with a boundary"
+        msg = f"content type {shortened(content_type)}; accepted: multipart/form-data with a boundary"
         raise InputError(msg)
     return boundary.encode("ascii", errors="replace")
 
 
-def _read(path: Path) -> bytes:
+def _present(path: Path) -> Path:
     if not path.is_file():
         msg = f"{path} is missing"
         raise InputError(msg)
-    return path.read_bytes()
+    return path

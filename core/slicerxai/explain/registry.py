@@ -13,7 +13,8 @@ from slicerxai.explain.contract import Explainer, ExplainParameters, Subject
 @dataclass(frozen=True)
 class Entry:
     """What a method explains, and where it lives: `module:Class` of its parameters (light) and of its explainer
-    (imports torch). `mask`: it compares with an expert's mask of the case where there is one.
+    (imports torch). `mask`: it compares with an expert's mask of the case where there is one. `sequence`: it follows
+    images of the case that were recorded one after the other.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Entry:
     parameters: str
     explainer: str
     mask: bool = False
+    sequence: bool = False
 
 
 METHODS: dict[str, Entry] = {
@@ -62,6 +64,17 @@ METHODS: dict[str, Entry] = {
             mask=True,
         ),
         Entry(
+            name="property",
+            subject="case",
+            title="Property gradients",
+            summary="How the prediction responds when one property of this scan (contrast, noise, lesion load, ...) is "
+            "changed step by step, and whether that is more than chance.",
+            parameters="slicerxai.explain.property_parameters:PropertyParameters",
+            explainer="slicerxai.explain.property:PropertyExplainer",
+            mask=True,
+            sequence=True,
+        ),
+        Entry(
             name="shift",
             subject="cohort",
             title="Shift attribution",
@@ -69,6 +82,14 @@ METHODS: dict[str, Entry] = {
             "patients.",
             parameters="slicerxai.explain.shift_parameters:ShiftParameters",
             explainer="slicerxai.explain.shift:ShiftExplainer",
+        ),
+        Entry(
+            name="properties",
+            subject="cohort",
+            title="Property gradients of a cohort",
+            summary="Which properties of its images a model's predictions depend on, over many cases.",
+            parameters="slicerxai.explain.property_cohort_parameters:CohortPropertyParameters",
+            explainer="slicerxai.explain.property_cohort:CohortPropertyExplainer",
         ),
     ]
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,7 +15,14 @@ from slicerxai.data.digests import file_digest
 from slicerxai.errors import ConflictError
 from slicerxai.explain import registry
 from slicerxai.explain.contract import CohortInputs, ExplainParameters, Explanation, Inputs, Provenance
-from slicerxai.explain.inputs import MASK, changed, check_environments, cohort_digests, readable
+from slicerxai.explain.inputs import (
+    case_files,
+    changed,
+    check_environments,
+    check_sequence,
+    cohort_digests,
+    readable,
+)
 from slicerxai.parameters import validate_parameters
 from slicerxai.progress import Progress, part, silent
 
@@ -41,24 +48,29 @@ def run(
     paths: Mapping[str, Path],
     progress: Progress = silent,
     mask: Path | None = None,
+    sequence: Sequence[Path] = (),
 ) -> Explanation:
     """Explain one case.
 
     Args:
         paths: image file of each modality, such as {"FLAIR": Path("flair.nii.gz")}.
         mask: file of an expert's mask, for the methods that compare with one.
+        sequence: files of images that were recorded one after the other, for the methods that follow them and models of
+            one modality.
     """
     from slicerxai.data.io import read_volume
 
     started, clock = datetime.now(UTC), time.perf_counter()
+    check_sequence(sequence, model.info.channels)
     progress(0.0, "reading the image")
-    files = dict(paths) | ({} if mask is None else {MASK: mask})
+    files = case_files(paths, mask, sequence)
     inputs = Inputs(
         image_id=image_id,
         images={modality: read_volume(path) for modality, path in paths.items()},
         digests={name: file_digest(path) for name, path in files.items()},
         model=model,
         mask=None if mask is None else read_volume(mask),
+        sequence=tuple({model.info.channels[0]: read_volume(path)} for path in sequence),
     )
     explanation = _explain(method, inputs, parameters, progress)
     provenance = _provenance(model, image_id, inputs.digests, started, clock)

@@ -6,6 +6,7 @@ and on sagittal slices anterior is on the left. Oblique images are shown along t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +38,8 @@ OUTLINES = ("#35d0ff", "#ffd23f", "#ff7ad9", "#7dff8a", "#ff9e5e", "#c9b6ff")
 MAP_KINDS = ("saliency", "difference")
 SUSPICION = "suspicion"
 """Name of the map of how likely a predicted lesion is none; drawn as the maps are."""
+STEP = re.compile(r"prediction_\d+")
+"""Labelmaps of the steps of a sequence, which are not outlined: they would hide each other."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,9 @@ def scenes(explanation: Explanation) -> list[Scene]:
     """
     images = {name: o for name, o in explanation.overlays.items() if o.kind == "image"}
     maps = {name: o for name, o in explanation.overlays.items() if o.kind in MAP_KINDS or name == SUSPICION}
-    labelmaps = {name: o for name, o in explanation.overlays.items() if o.kind == "labelmap"}
+    labelmaps = {
+        name: o for name, o in explanation.overlays.items() if o.kind == "labelmap" and not STEP.fullmatch(name)
+    }
     if not images:
         return []
     if not maps:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,13 +18,14 @@ from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
 from slicerxai.models.classifier_network import build_network
 from slicerxai.models.classifier_parameters import ClassifierConfig
+from slicerxai.models.damaged import reading
 from slicerxai.models.fast import channel_on, check_channels
 from slicerxai.models.intensity import foreground
 from slicerxai.models.protocols import ModelInfo, Prepared
 from slicerxai.models.store import digest
 from slicerxai.models.working_grid import WorkingGrid, check_affine, working_grid
 
-WEIGHTS = "weights.pt"
+WEIGHTS, SNAPSHOTS = "weights.pt", "snapshots"
 
 
 class ImageClassifier:
@@ -34,6 +35,10 @@ class ImageClassifier:
     of the first channel's non-zero voxels, intensities as `slicerxai.models.intensity.normalised` makes them, then
     taken against their surroundings. Single images (H, W, 1) are resized to the shape and brought to mean 0 and
     standard deviation 1.
+
+    Attributes:
+        snapshots: file of the weights that were kept after an epoch (0: before the first), by epoch; empty when the
+            training kept none.
     """
 
     exclusive = False
@@ -45,8 +50,10 @@ class ImageClassifier:
         config: ClassifierConfig,
         thresholds: tuple[float, ...],
         device: torch.device,
+        snapshots: Mapping[int, Path] | None = None,
     ) -> None:
         self.info = info
+        self.snapshots = dict(snapshots or {})
         self.config = config
         self.thresholds = thresholds
         self.device = device
@@ -55,7 +62,7 @@ class ImageClassifier:
     @classmethod
     def load(cls, folder: Path, device: torch.device) -> ImageClassifier:
         """Read a model folder. Raises `InputError` when its files are missing or do not fit each other."""
-        try:
+        with reading(folder):
             description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
             config = ClassifierConfig.model_validate(description["config"])
             channels, labels = tuple(description["channels"]), tuple(description["labels"])
@@ -65,12 +72,19 @@ class ImageClassifier:
                 network = build_network(config, len(channels), len(labels))
             network.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
             name, provenance = description["name"], description["provenance"]
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = str(error).partition("\n")[0]
-            msg = f"model folder {folder} is damaged ({type(error).__name__}: {reason}); train the model again"
-            raise InputError(msg) from error
         info = ModelInfo(name, "classifier", channels, labels, digest(folder), provenance)
-        return cls(info, network, config, thresholds, device)
+        return cls(info, network, config, thresholds, device, _snapshots(folder))
+
+    def at_epoch(self, epoch: int) -> ImageClassifier:
+        """The model as it was after this epoch. Raises `InputError` naming the epochs that were kept."""
+        if epoch not in self.snapshots:
+            kept = ", ".join(map(str, self.snapshots)) or "none; train with --snapshots 1"
+            msg = f"no snapshot of epoch {epoch} of model {self.info.name!r} (kept: {kept})"
+            raise InputError(msg)
+        network = copy.deepcopy(self.network)
+        with reading(self.snapshots[epoch]):
+            network.load_state_dict(torch.load(self.snapshots[epoch], map_location="cpu", weights_only=True))
+        return ImageClassifier(self.info, network, self.config, self.thresholds, self.device)
 
     def prepare(self, images: Mapping[str, Volume]) -> Prepared:
         """Images by modality to the network's grid.
@@ -87,6 +101,10 @@ class ImageClassifier:
         tensor = network_input(self.prepare(images), self.config)
         logits: Tensor = self.network(tensor[None].to(self.device))[0]
         return torch.sigmoid(logits.float()).cpu().numpy()
+
+
+def _snapshots(folder: Path) -> dict[int, Path]:
+    return {int(path.stem.removeprefix("epoch_")): path for path in sorted((folder / SNAPSHOTS).glob("epoch_*.pt"))}
 
 
 def _thresholds(values: object, labels: tuple[str, ...]) -> tuple[float, ...]:

@@ -31,6 +31,9 @@ BatchLoss = Callable[[Sequence[int], Generator], Tensor]
 """Loss of the training images at these indices, a scalar; the generator (on the CPU) is the one of the epoch."""
 
 
+EachEpoch = Callable[[int, nn.Module], None]
+
+
 class LabelledImages(Protocol):
     """Images in memory with their labels; a torch `Dataset` of that form serves."""
 
@@ -78,6 +81,7 @@ def fit_network(
     *,
     augment: Augmentation | None = None,
     batch_loss: BatchLoss | None = None,
+    each_epoch: EachEpoch | None = None,
 ) -> FitResult:
     """Fit with binary cross-entropy, AdamW and one warm-up and cosine cycle; keep the epoch of the best mean AUC,
     or the last one.
@@ -90,6 +94,8 @@ def fit_network(
         network: (B, C, *spatial) to logits (B, L); moved to the device, fitted in place, left in eval mode.
         augment: replaces the augmentation that the parameters name.
         batch_loss: replaces the cross-entropy of the augmented images at each step.
+        each_epoch: called after every epoch with its number, from 1, and the network in eval mode; it must not change
+            the network.
 
     Raises:
         InputError: a label is present in all or none of the training or the validation images; too few images.
@@ -113,6 +119,8 @@ def fit_network(
             logits = predict_logits(network, validation, device, parameters.batch)
             quality = float(roc_auc(logits, truth).mean()), -cross_entropy_of(logits, truth)
             history.append((loss, -quality[1], quality[0]))
+            if each_epoch is not None:
+                each_epoch(epoch + 1, network)
             if best is None or quality > best[0] or parameters.keep == "last":
                 state = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
                 best = quality, state, logits, epoch + 1

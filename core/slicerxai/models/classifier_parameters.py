@@ -144,6 +144,13 @@ class ClassifierTrainingParameters(ClassifierConfig):
     keep: Literal["best", "last"] = Field(
         default="best", description="Epoch whose network is kept: 'best' on the held-out subjects, or the 'last'."
     )
+    snapshots: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Keep the weights of every so many epochs, and those before the first, to see what was learned "
+        "when; 0 keeps none.",
+    )
     seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of weights, held-out subjects and augmentation.")
 
     @property

@@ -17,8 +17,8 @@ from slicerxai import __version__
 from slicerxai.data.case import Case
 from slicerxai.data.files import replaced_text
 from slicerxai.errors import InputError
-from slicerxai.models.classifier import WEIGHTS, network_input, prepare
-from slicerxai.models.classifier_fitting import FitResult, LabelledImages, check_labels, fit_network
+from slicerxai.models.classifier import SNAPSHOTS, WEIGHTS, network_input, prepare
+from slicerxai.models.classifier_fitting import EachEpoch, FitResult, LabelledImages, check_labels, fit_network
 from slicerxai.models.classifier_network import build_network
 from slicerxai.models.classifier_parameters import ClassifierTrainingParameters
 from slicerxai.models.classifier_targets import case_labels
@@ -82,7 +82,10 @@ def train_classifier(
         network = build_network(parameters, len(parameters.channels), len(parameters.labels))
     training = CasesInMemory([images[n] for n in np.flatnonzero(~aside)], labels[~aside])
     validation = CasesInMemory([images[n] for n in np.flatnonzero(aside)], labels[aside])
-    found = fit_network(network, training, validation, parameters, device, part(progress, 0.15, 1))
+    fitting = part(progress, 0.15, 1)
+    keep = keep_snapshots(folder, parameters)
+    keep(0, network)
+    found = fit_network(network, training, validation, parameters, device, fitting, each_epoch=keep)
     provenance = {
         "parameters": parameters.model_dump(mode="json"),
         "cases": digests,
@@ -91,6 +94,25 @@ def train_classifier(
     }
     write_classifier(folder, name, network, parameters, found.thresholds, provenance)
     progress(1.0, f"trained {parameters.epochs} epochs, validation AUC {found.auc.mean():.3f}")
+
+
+def keep_snapshots(folder: Path, parameters: ClassifierTrainingParameters) -> EachEpoch:
+    """Writes the weights of every `parameters.snapshots`-th epoch, and of the last, below a model folder.
+
+    They become part of the model, and of its digest.
+    """
+
+    def keep(epoch: int, network: nn.Module) -> None:
+        every = parameters.snapshots
+        if every and (epoch % every == 0 or epoch == parameters.epochs):
+            (folder / SNAPSHOTS).mkdir(exist_ok=True)
+            torch.save(_weights(network), folder / SNAPSHOTS / f"epoch_{epoch:05d}.pt")
+
+    return keep
+
+
+def _weights(network: nn.Module) -> dict[str, Tensor]:
+    return {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
 
 
 def split_of(cases: Sequence[Case], aside: NDArray[np.bool_]) -> dict[str, list[str]]:
@@ -129,7 +151,7 @@ def write_classifier(
     provenance: Mapping[str, object],
 ) -> None:
     """Fill a model folder that `ImageClassifier.load` reads; `model.json` comes last."""
-    torch.save({key: value.cpu().contiguous() for key, value in network.state_dict().items()}, folder / WEIGHTS)
+    torch.save(_weights(network), folder / WEIGHTS)
     description = {
         "name": name,
         "kind": "classifier",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from scipy import ndimage
 from slicerxai.data.resample import resample, resample_like
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
+from slicerxai.models.damaged import reading
 from slicerxai.models.intensity import foreground, normalised
 from slicerxai.models.protocols import ModelInfo, Prepared, Segmentation
 from slicerxai.models.sliding_window import blended_logits
@@ -65,17 +65,16 @@ class FastSegmenter:
     @classmethod
     def load(cls, folder: Path, device: torch.device) -> FastSegmenter:
         """Read a model folder. Raises `InputError` when its files are missing or do not fit each other."""
-        try:
+        with reading(folder):
             description = json.loads((folder / "model.json").read_text())
             config = FastConfig.model_validate(description["config"])
             channels, labels = tuple(description["channels"]), tuple(description["labels"])
+            weights = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
+            with torch.device("meta"):  # takes no memory, whatever size the description claims
+                FastUNet(len(channels), len(labels), config.features).load_state_dict(weights, assign=True)
             network = FastUNet(len(channels), len(labels), config.features)
-            network.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
+            network.load_state_dict(weights)
             name, provenance = description["name"], description["provenance"]
-        except (OSError, KeyError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = str(error).partition("\n")[0]
-            msg = f"model folder {folder} is damaged ({type(error).__name__}: {reason}); train the model again"
-            raise InputError(msg) from error
         info = ModelInfo(name, "fast", channels, labels, digest(folder), provenance)
         return cls(info, network, config, device)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
+from slicerxai.models.damaged import reading
 from slicerxai.models.intensity import foreground
 from slicerxai.models.protocols import ModelInfo, Prepared, Segmentation
 from slicerxai.models.store import digest
@@ -77,25 +78,27 @@ class NnunetSegmenter:
             mirroring: average over mirrored inputs (8 passes in 3D, 4 in 2D), as nnU-Net does by default.
 
         Raises:
-            InputError: plans that name a network or layer outside the known libraries.
+            InputError: its files are missing or do not fit each other, or plans that name a network or layer outside
+                the known libraries.
         """
-        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        plans = PlansManager(json.loads((folder / "plans.json").read_text(encoding="utf-8")))
-        info = ModelInfo(
-            name=description["name"],
-            kind=description["kind"],
-            channels=tuple(description["channels"]),
-            labels=tuple(description["labels"]),
-            digest=digest(folder),
-            provenance=description["provenance"],
-        )
-        network = _network(plans, description["configuration"], len(info.channels), len(info.labels))
-        network.load_state_dict(torch.load(folder / "weights.pt", map_location="cpu", weights_only=True))
-        predictor = _Predictor.ready(
-            network.to(device), plans, description["configuration"], dataset, device, mirroring
-        )
-        return cls(info, plans, description["configuration"], dataset, predictor)
+        with reading(folder):
+            description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+            plans = PlansManager(json.loads((folder / "plans.json").read_text(encoding="utf-8")))
+            info = ModelInfo(
+                name=description["name"],
+                kind=description["kind"],
+                channels=tuple(description["channels"]),
+                labels=tuple(description["labels"]),
+                digest=digest(folder),
+                provenance=description["provenance"],
+            )
+            network = _network(plans, description["configuration"], len(info.channels), len(info.labels))
+            network.load_state_dict(torch.load(folder / "weights.pt", map_location="cpu", weights_only=True))
+            predictor = _Predictor.ready(
+                network.to(device), plans, description["configuration"], dataset, device, mirroring
+            )
+            return cls(info, plans, description["configuration"], dataset, predictor)
 
     def prepare(self, images: Mapping[str, Volume]) -> Prepared:
         """Images by modality to nnU-Net's grid: tensor CIJK, affine of that very grid.
@@ -109,7 +112,22 @@ class NnunetSegmenter:
         """Segment one case on its own grid. Raises `InputError` as `prepare` does."""
         progress(0.0, "preprocessing")
         case = self._preprocess(images)
-        logits = self._predictor.logits(case.prepared.tensor, part(progress, 0.1, 0.9))
+        return self._segmented(case, case.prepared.tensor, part(progress, 0.1, 1.0))
+
+    def segmenting(self, images: Mapping[str, Volume]) -> Callable[[Tensor, Progress], Segmentation]:
+        """Segments other tensors on the prepared grid of a case, each as `predict` does.
+
+        Args:
+            images: the case, by modality; its own grid is where the segmentations lie.
+
+        Raises:
+            InputError: as `prepare`.
+        """
+        case = self._preprocess(images)
+        return lambda tensor, progress: self._segmented(case, tensor, progress)
+
+    def _segmented(self, case: _Preprocessed, tensor: Tensor, progress: Progress) -> Segmentation:
+        logits = self._predictor.logits(tensor, part(progress, 0.0, 0.9))
         progress(0.9, "returning to the image's grid")
         labels, probabilities = convert_predicted_logits_to_segmentation_with_correct_shape(
             logits.cpu(),

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from slicerxai.errors import InputError, NotFoundError
+from slicerxai.errors import InputError, NotFoundError, shortened
+from slicerxai.models import card
 
 if TYPE_CHECKING:
     import torch
@@ -67,10 +68,15 @@ class ModelStore:
         try:
             description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             str(description["kind"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             msg = f"model {name!r} is damaged: {path} does not describe a model; train it again"
             raise InputError(msg) from error
         return description
+
+    def card(self, name: str) -> str:
+        """The model card as Markdown: that of its folder, or one made now for a model that has none."""
+        path = self.folder(name) / card.FILE
+        return path.read_text(encoding="utf-8") if path.is_file() else card.card(self.describe(name))
 
     def load(self, name: str, device: torch.device) -> Model:
         """The model, ready to use, on a device."""
@@ -87,14 +93,14 @@ class ModelStore:
             from slicerxai.models.classifier import ImageClassifier
 
             return ImageClassifier.load(folder, device)
-        msg = f"model {name!r} is of unknown kind {kind!r}; known: fast, nnunet, classifier"
+        msg = f"model {name!r} is of unknown kind {shortened(kind)}; known: fast, nnunet, classifier"
         raise InputError(msg)
 
     @contextmanager
     def create(self, name: str) -> Iterator[Path]:
         """A new folder to fill; it appears under its name only when the block ends without an error.
 
-        A model of the same name is replaced at that moment.
+        A model of the same name is replaced at that moment. What `model.json` says is written as a model card too.
         """
         if not _NAME.fullmatch(name):
             msg = f"bad model name {name!r}; letters, digits, '-' and '_' are accepted, at most 64"
@@ -104,6 +110,7 @@ class ModelStore:
         building.mkdir()
         try:
             yield building
+            _write_card(building)
             target = self.root / name
             if target.exists():
                 retired = self.root / f".retired-{uuid4().hex}"
@@ -116,10 +123,20 @@ class ModelStore:
             shutil.rmtree(building, ignore_errors=True)
 
 
+def _write_card(folder: Path) -> None:
+    """Beside a description that can be read; what is wrong with another one is said when the model is used."""
+    try:
+        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return
+    if isinstance(description, dict):
+        (folder / card.FILE).write_text(card.card(description), encoding="utf-8")
+
+
 def digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of all files of a model folder."""
+    """SHA-256 over the names and contents of all files of a model folder but its model card, which is for people."""
     total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / card.FILE):
         total.update(path.relative_to(folder).as_posix().encode() + b"\0")
         with path.open("rb") as file:
             total.update(hashlib.file_digest(file, "sha256").digest())

@@ -96,7 +96,7 @@ class AlarmStore(BoundFiles):
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             sound = content["format"] == FORMAT and content["kind"] in get_args(AlarmKind) and content["alarm"]
             float(content["created"]), str(content["model"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             sound = False
         if not sound:
             msg = f"alarm {path.stem} is damaged; delete {path.name} below HOME/alarms and fit it again"

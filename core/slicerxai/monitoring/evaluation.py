@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import ttest_rel
+from scipy import stats
 from sklearn.metrics import f1_score, recall_score, roc_auc_score
 
 Array = NDArray[np.float64]
@@ -91,7 +91,7 @@ def compare(one: Array, other: Array) -> Comparison:
     differences = one - other
     low, high = np.percentile(differences, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
     constant = np.ptp(differences) == 0
-    p = float(differences[0] == 0) if constant else float(ttest_rel(one, other).pvalue)
+    p = float(differences[0] == 0) if constant else float(stats.ttest_rel(one, other).pvalue)
     return Comparison(float(differences.mean()), p, float(low), float(high))
 
 

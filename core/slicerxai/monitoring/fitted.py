@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from slicerxai.errors import ConflictError, InputError
+from slicerxai.errors import ConflictError, InputError, dotted, shortened
 
 
 class Fitted(BaseModel):
@@ -33,12 +33,13 @@ class Fitted(BaseModel):
             found = cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            msg = f"not {cls.KIND}: {'.'.join(map(str, first['loc'])) or 'text'}: {first['msg']}"
+            msg = f"not {cls.KIND}: {dotted(first['loc']) or 'text'}: {first['msg']}"
             raise InputError(msg) from None
         if found.model_digest != model_digest:
+            other = shortened(found.model_digest[:12])[1:-1]
             msg = (
-                f"the alarm was fitted to model {found.model_digest[:12]}… and says nothing about model "
-                f"{model_digest[:12]}…; fit one to that model"
+                f"the alarm was fitted to model {other}… and says nothing about model {model_digest[:12]}…; fit one to "
+                "that model"
             )
             raise ConflictError(msg)
         return found

@@ -1,7 +1,8 @@
 """MONAI Label's routes, moved off the event loop.
 
 MONAI Label declares its endpoints `async def` around blocking code, so one inference freezes every route. Each endpoint
-is replaced by one that awaits it in a thread; path, parameters, status codes and OpenAPI stay as they are.
+is replaced by one that awaits it in a thread; path, parameters and status codes stay as they are. The OpenAPI document
+says what is answered in truth: problem documents for errors.
 """
 
 from __future__ import annotations
@@ -19,20 +20,27 @@ from starlette.requests import Request
 
 Arguments = dict[str, Any]
 Rule = Callable[[Arguments], None]
+Answer = Callable[[Any], Any]
 
-LONG_REQUESTS = 8
-"""Requests that compute and may run at one time; more of them wait without holding a thread of the short ones."""
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "A problem document (RFC 9457)", "content": {"application/problem+json": {}}}
+}
 
 
-def off_the_loop(router: APIRouter, rule_of: Callable[[str], Rule | None], *, long: bool) -> APIRouter:
+def off_the_loop(
+    router: APIRouter,
+    rule_of: Callable[[str], Rule | None],
+    threads_of: Callable[[str], anyio.CapacityLimiter | None],
+    answer: Answer,
+) -> APIRouter:
     """A router with the same routes, whose endpoints run in threads after their arguments passed a rule.
 
     Args:
         router: with endpoints that are `async def` and never wait for the event loop, except for the request's body.
         rule_of: gives the rule of an endpoint by its function's name; a route without a rule (None) is left out.
-        long: the endpoints compute; they get threads of their own.
+        threads_of: gives the threads of an endpoint that computes in the same way; None for those of short ones.
+        answer: makes of what an endpoint returns what is answered.
     """
-    limiter = anyio.CapacityLimiter(LONG_REQUESTS) if long else None
     moved = APIRouter()
     for route in router.routes:
         if not isinstance(route, APIRoute):
@@ -43,13 +51,13 @@ def off_the_loop(router: APIRouter, rule_of: Callable[[str], Rule | None], *, lo
             continue
         moved.add_api_route(
             route.path,
-            _threaded(route.endpoint, rule, limiter),
+            _threaded(route.endpoint, rule, threads_of(route.endpoint.__name__), answer),
             methods=sorted(route.methods or ()),
             name=route.name,
             summary=route.summary,
             description=route.description,
             tags=route.tags,
-            responses=route.responses,
+            responses={status: said for status, said in route.responses.items() if status != 404} | PROBLEMS,
             deprecated=route.deprecated,
             include_in_schema=route.include_in_schema,
             response_model=route.response_model,
@@ -60,11 +68,11 @@ def off_the_loop(router: APIRouter, rule_of: Callable[[str], Rule | None], *, lo
 
 
 def _threaded(
-    endpoint: Callable[..., Any], rule: Rule, limiter: anyio.CapacityLimiter | None
+    endpoint: Callable[..., Any], rule: Rule, limiter: anyio.CapacityLimiter | None, answer: Answer
 ) -> Callable[..., Coroutine[Any, Any, Any]]:
     def work(arguments: Arguments) -> Any:
         rule(arguments)
-        return _completed(endpoint(**arguments))
+        return answer(_completed(endpoint(**arguments)))
 
     async def threaded(**arguments: Any) -> Any:
         for value in arguments.values():

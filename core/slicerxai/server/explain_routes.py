@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, Response
@@ -15,12 +21,16 @@ from monailabel.endpoints.user.auth import RBAC
 from slicerxai import __version__
 from slicerxai.errors import ConflictError, InputError, NotFoundError
 from slicerxai.explain import registry
-from slicerxai.explain.multipart import encode, encode_folder
+from slicerxai.explain.folder import write_parts
+from slicerxai.explain.inputs import check_sequence
+from slicerxai.explain.multipart import body_of_folder
 from slicerxai.models.store import ModelStore
+from slicerxai.server.audit import note_study
 from slicerxai.server.cohorts import Cohorts, server_cohorts
 from slicerxai.server.jobs import Job
 from slicerxai.server.pool import Pool, shared_pool
 from slicerxai.server.problems import problem_response
+from slicerxai.server.sample import Sample, server_sample
 from slicerxai.server.schemas import (
     SOURCES,
     Catalogue,
@@ -32,13 +42,24 @@ from slicerxai.server.schemas import (
     ModelView,
 )
 from slicerxai.server.sources import Sources, monai_label_sources
+from slicerxai.server.streaming import FilesResponse
 
 LISTED_JOBS = 200
 DISCONNECT_SECONDS = 1.0
+_submitters = anyio.CapacityLimiter(4)
+"""Images are hashed when they are submitted: gigabytes, for which short requests need not wait."""
 
 PoolOf = Annotated[Pool, Depends(shared_pool)]
 SourcesOf = Annotated[Sources, Depends(monai_label_sources)]
+SampleOf = Annotated[Sample, Depends(server_sample)]
 CohortsOf = Annotated[Cohorts, Depends(server_cohorts)]
+VOLUMES = "application/octet-stream"
+PARTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "All parts, or the one that was asked for",
+        "content": {"multipart/form-data": {}, "application/json": {}, "image/png": {}, VOLUMES: {}},
+    }
+}
 Names = Annotated[list[Annotated[str, Query(max_length=256)]] | None, Query(max_length=64)]
 
 router = APIRouter(
@@ -78,11 +99,32 @@ def get_cohort(cohort: str, cohorts: CohortsOf) -> CohortCasesView:
     return cohorts.cases(cohort)
 
 
-@router.get("/cohorts/{cohort}/cases/{case:path}", summary="Images and masks of a case: multipart, as results are")
+@router.get(
+    "/cohorts/{cohort}/cases/{case:path}",
+    summary="Images and masks of a case: multipart, as results are",
+    response_class=Response,
+    responses={200: {"description": "All parts", "content": {"multipart/form-data": {}}}},
+)
 def get_case(cohort: str, case: str, cohorts: CohortsOf, modality: Names = None, rater: Names = None) -> Response:
     """Part "params" is JSON and says which part is which modality or rater; the volumes are NRRD. By default all."""
-    content, media_type = encode(cohorts.volumes(cohort, case, modality, rater))
-    return Response(content, media_type=media_type)
+    packed = tempfile.TemporaryDirectory(prefix="slicerxai-")
+    try:
+        write_parts(cohorts.volumes(cohort, case, modality, rater), Path(packed.name))
+        return FilesResponse(body_of_folder(Path(packed.name)), packed.cleanup)
+    except BaseException:
+        packed.cleanup()
+        raise
+
+
+@router.get(
+    "/sample",
+    summary="A synthetic case with two modalities and the masks of seven raters: multipart, as a cohort's case is",
+    response_class=Response,
+    responses={200: {"description": "All parts", "content": {"multipart/form-data": {}}}},
+)
+def get_sample(sample: SampleOf) -> Response:
+    """For a newcomer without images. It takes some seconds when it is first asked for."""
+    return FilesResponse(sample.body())
 
 
 @router.get("/jobs", summary="The newest jobs, newest first")
@@ -97,7 +139,12 @@ def get_job(job_id: str, pool: PoolOf) -> JobView:
     return JobView.of(pool.jobs.get(job_id))
 
 
-@router.get("/jobs/{job_id}/result", summary="The explanation: multipart, or one part alone")
+@router.get(
+    "/jobs/{job_id}/result",
+    summary="The explanation: multipart, or one part alone",
+    response_class=Response,
+    responses=PARTS,
+)
 def get_result(job_id: str, pool: PoolOf, part: Annotated[str | None, Query(max_length=200)] = None) -> Response:
     """Part "params" is JSON, the overlays are NRRD, "NAME.png" the figures."""
     return _result(pool, pool.jobs.get(job_id), part)
@@ -106,7 +153,7 @@ def get_result(job_id: str, pool: PoolOf, part: Annotated[str | None, Query(max_
 @router.get("/jobs/{job_id}/report", summary="The explanation as one HTML page", response_class=HTMLResponse)
 def get_report(job_id: str, pool: PoolOf) -> Response:
     """One self-contained page."""
-    key = _finished_key(pool.jobs.get(job_id))
+    key = finished_key(pool.jobs.get(job_id))
     try:
         return HTMLResponse(pool.results.report(key))
     except InputError:
@@ -136,7 +183,8 @@ async def post_explain(
     wait: bool = False,
 ) -> Response:
     """Submit a job; with `wait`, answer with its result. A client that goes away meanwhile does not stop the job."""
-    job = await run_in_threadpool(_submit, pool, sources, cohorts, method, body)
+    submit = partial(_submit, pool, sources, cohorts, method, body)
+    job = await anyio.to_thread.run_sync(submit, limiter=_submitters)
     headers = {"Location": f"{request.scope.get('root_path', '')}{router.prefix}/jobs/{job.id}"}
     if not wait:
         content = JobView.of(job).model_dump(mode="json")
@@ -151,6 +199,8 @@ async def post_explain(
 
 
 def _submit(pool: Pool, sources: Sources, cohorts: Cohorts, method: str, body: ExplainRequest) -> Job:
+    for name in body.studies():
+        note_study(name)
     if method not in registry.METHODS:
         msg = f"unknown method {method!r}; known: {', '.join(sorted(registry.METHODS))}"
         raise NotFoundError(msg, accepted=sorted(registry.METHODS))
@@ -160,17 +210,22 @@ def _submit(pool: Pool, sources: Sources, cohorts: Cohorts, method: str, body: E
     except (InputError, NotFoundError) as error:
         raise type(error)(str(error), accepted=pool.models.names()) from None
     channels = _view(pool.models, model).channels
+    _check_sequence(method, body, channels)
     request = body.model_dump(exclude_none=True) | {"model": model}
     compares = registry.entry(method).mask
     if body.cohort is not None and body.case is not None:
         paths = cohorts.images(body.cohort, body.case, channels)
         mask = cohorts.mask(body.cohort, body.case) if compares else None
-        return pool.explain(method, f"{body.cohort}/{body.case}", paths, model, body.parameters, request, mask)
+        sequence = sources.sequence(body)
+        return pool.explain(
+            method, f"{body.cohort}/{body.case}", paths, model, body.parameters, request, mask, sequence
+        )
     if body.cohort is not None:
         return pool.explain_cohort(method, cohorts.read(body.cohort), channels, model, body.parameters, request)
     image_id, paths = sources.resolve(body, channels)
     mask = sources.mask(body, channels) if compares else None
-    return pool.explain(method, image_id, paths, model, body.parameters, request, mask)
+    sequence = sources.sequence(body)
+    return pool.explain(method, image_id, paths, model, body.parameters, request, mask, sequence)
 
 
 def _check_subject(method: str, body: ExplainRequest) -> None:
@@ -188,6 +243,13 @@ def _check_subject(method: str, body: ExplainRequest) -> None:
         raise InputError(msg, accepted=accepted)
 
 
+def _check_sequence(method: str, body: ExplainRequest, channels: Sequence[str]) -> None:
+    if body.sequence and not registry.entry(method).sequence:
+        msg = f"method {method!r} follows no sequence of images; leave sequence out"
+        raise InputError(msg)
+    check_sequence(body.sequence or (), channels)
+
+
 def _ended_job(pool: Pool, job_id: str) -> Response:
     job = pool.jobs.get(job_id)
     if job.state == "failed" and job.error is not None:
@@ -196,15 +258,15 @@ def _ended_job(pool: Pool, job_id: str) -> Response:
 
 
 def _result(pool: Pool, job: Job, part: str | None) -> Response:
-    folder = pool.results.existing(_finished_key(job))
+    folder = pool.results.existing(finished_key(job))
     try:
-        content, media_type = encode_folder(folder, part)
-    except InputError:
+        return FilesResponse(body_of_folder(folder, part))
+    except (InputError, OSError):
         raise _damaged() from None
-    return Response(content, media_type=media_type)
 
 
-def _finished_key(job: Job) -> str:
+def finished_key(job: Job) -> str:
+    """Address of a job's result. Raises `ConflictError` without one yet, `NotFoundError` for an inference."""
     if job.state != "done":
         reason = f" ({job.message})" if job.state in {"failed", "interrupted"} else ""
         msg = f"job {job.id} is {job.state}{reason}, so there is no result"

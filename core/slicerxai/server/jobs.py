@@ -8,15 +8,16 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-from filelock import FileLock
+from typing import Any, Literal, TypeVar
 
 from slicerxai.errors import NotFoundError
+from slicerxai.server import job_schema
+from slicerxai.server.job_file import JobFile
+from slicerxai.server.logs import REQUEST
 
 logger = logging.getLogger(__name__)
 
@@ -25,23 +26,17 @@ State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted
 ACTIVE: tuple[State, ...] = ("queued", "running")
 """States of a job that has not ended; every other one is final."""
 
-BUSY_SECONDS = 20.0
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, kind TEXT NOT NULL, method TEXT NOT NULL, state TEXT NOT NULL, request TEXT NOT NULL,
-    key TEXT NOT NULL, computation TEXT NOT NULL, owner TEXT NOT NULL, fraction REAL NOT NULL, message TEXT NOT NULL,
-    created REAL NOT NULL, started REAL, updated REAL, ended REAL, pid INTEGER, error TEXT
-);
-CREATE INDEX IF NOT EXISTS jobs_computation ON jobs (computation);
-CREATE INDEX IF NOT EXISTS jobs_key ON jobs (key);
-CREATE INDEX IF NOT EXISTS jobs_created ON jobs (created);
-"""
+INTERRUPTED = "the server stopped; submit the request again"
+REMEMBERED_JOBS = 2000
+"""Ended jobs that a server keeps in memory too, in case that the file is lost while it runs."""
+_T = TypeVar("_T")
 _COLUMNS = (
     "id, kind, method, state, request, key, computation, owner, fraction, message, "
-    "created, started, updated, ended, pid, error"
+    "created, started, updated, ended, pid, error, request_id"
 )
+_END = "state, fraction, message, ended, pid, error"
+_INSERT = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(', ')))})"  # noqa: S608
+_FORGET = "DELETE FROM jobs WHERE state NOT IN ('queued', 'running') AND rowid <= (SELECT MAX(rowid) FROM jobs) - ?"
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,7 @@ class Job:
         created, started, updated, ended: seconds since the epoch; `updated` is the time of the last progress.
         pid: the worker process that runs it, or ran it when it was cancelled.
         error: {"status", "title", "detail"} of a failed job.
+        request_id: of the HTTP request that submitted it, by which the log tells more; empty without one.
     """
 
     kind: Kind
@@ -75,14 +71,17 @@ class Job:
     ended: float | None = None
     pid: int | None = None
     error: dict[str, Any] | None = None
+    request_id: str = field(default_factory=REQUEST.get)
 
     @property
     def active(self) -> bool:
         return self.state in ACTIVE
 
     def eta(self, now: float) -> float | None:
-        """Seconds left at the pace so far; None while unknown."""
+        """Seconds left at the pace so far; None while unknown, as after the clock was set back."""
         if self.state != "running" or self.started is None or self.updated is None or self.fraction < 0.01:
+            return None
+        if not self.started <= self.updated <= now:
             return None
         total = (self.updated - self.started) / self.fraction
         return max(0.0, self.started + total - now)
@@ -91,26 +90,38 @@ class Job:
 class JobStore:
     """The jobs of one SQLite file. Several instances, threads and processes may use the same file.
 
-    A damaged file is moved aside with a log line, and an empty one takes its place.
+    A damaged file is moved aside with a log line, and one with what could be read of it takes its place. One of
+    an older version of this package is brought up to date, one of a newer version refused (`ConflictError`).
+
+    An instance that `remembers` answers from memory while the file cannot be written or read, and brings the file up
+    to date when it can be again: the end of a job is not lost to a full disk, nor a job to a file that is damaged,
+    deleted or replaced under a running server. New jobs are refused meanwhile.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, remembers: bool = False) -> None:
         self.path = path
         self._lock = threading.RLock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(path.name + ".lock")):
-            self._connection = self._open()
+        self._behind = False
+        self._memory: sqlite3.Connection | None = None
+        self._file = JobFile(path, job_schema.prepare, _salvage, self._bring_back)
+        if remembers:
+            self._memory = sqlite3.connect(":memory:", check_same_thread=False)
+            job_schema.prepare(self._memory)
+            self._file.use(self._recall)
 
     def close(self) -> None:
         with self._lock:
-            self._connection.close()
+            self._file.close()
 
     def add(self, job: Job) -> None:
         """Store a new job."""
         values = [getattr(job, column) for column in _COLUMNS.split(", ")]
         values = [json.dumps(value) if isinstance(value, dict) else value for value in values]
-        with self._transaction() as connection:
-            connection.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608
+        with self._lock:
+            self._use(lambda connection: _change(connection, _INSERT, values))
+            if self._memory is not None:
+                _change(self._memory, _INSERT, values)
+                _change(self._memory, _FORGET, (REMEMBERED_JOBS,))
 
     def get(self, job_id: str) -> Job:
         """The job of that id. Raises `NotFoundError`."""
@@ -122,7 +133,7 @@ class JobStore:
 
     def newest(self, limit: int) -> list[Job]:
         """At most so many jobs, newest first."""
-        return self._select("ORDER BY created DESC, rowid DESC LIMIT ?", limit)
+        return self._select("ORDER BY rowid DESC LIMIT ?", limit)
 
     def of_computation(self, computation: str) -> list[Job]:
         """The jobs, ended or not, that share a computation."""
@@ -132,20 +143,32 @@ class JobStore:
         """The jobs that refer to a result."""
         return self._select("WHERE key = ?", key)
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are of each method and state."""
+
+        def read(connection: sqlite3.Connection) -> list[tuple[str, str, int]]:
+            return connection.execute("SELECT method, state, COUNT(*) FROM jobs GROUP BY method, state").fetchall()
+
+        with self._lock:
+            return {(method, state): count for method, state, count in self._use(read)}
+
     def owners(self) -> set[str]:
         """Servers that have jobs which have not ended."""
-        with self._lock:
-            rows = self._connection.execute("SELECT DISTINCT owner FROM jobs WHERE state IN ('queued', 'running')")
-            return {str(row[0]) for row in rows}
+        return {job.owner for job in self._select("WHERE state IN ('queued', 'running') AND 0 = ?", 0)}
+
+    def unfinished(self, owner: str) -> list[Job]:
+        """Jobs of a server that have not ended."""
+        return self._select("WHERE state IN ('queued', 'running') AND owner = ?", owner)
 
     def begin(self, computation: str, pid: int) -> bool:
         """Mark the waiting jobs of a computation as running; False when none waits any more."""
         now = time.time()
-        return self._update(
+        changed = self._update(
             "SET state = 'running', started = ?, updated = ?, pid = ?, message = 'starting' "
             "WHERE computation = ? AND state = 'queued'",
             (now, now, pid, computation),
         )
+        return changed > 0
 
     def report(self, computation: str, fraction: float, message: str) -> None:
         """Progress of a running computation, for all its jobs (one that joined late may still be called waiting)."""
@@ -166,85 +189,109 @@ class JobStore:
 
     def cancel(self, job_id: str) -> bool:
         """Mark one job as cancelled; False when it has ended already."""
-        return self._update(
+        changed = self._update(
             "SET state = 'cancelled', message = 'cancelled', ended = ? WHERE id = ? AND state IN ('queued', 'running')",
             (time.time(), job_id),
         )
+        return changed > 0
 
     def interrupt(self, owner: str) -> int:
         """Mark the jobs that a stopped server left behind; returns how many."""
-        with self._transaction() as connection:
-            cursor = connection.execute(
-                "UPDATE jobs SET state = 'interrupted', message = 'the server stopped; submit the request again', "
-                "ended = ?, pid = NULL WHERE owner = ? AND state IN ('queued', 'running')",
-                (time.time(), owner),
-            )
-            return cursor.rowcount
+        return self._update(
+            "SET state = 'interrupted', message = ?, ended = ?, pid = NULL "
+            "WHERE owner = ? AND state IN ('queued', 'running')",
+            (INTERRUPTED, time.time(), owner),
+        )
 
     def remove(self, job_id: str) -> None:
         """Forget a job."""
-        with self._transaction() as connection:
-            connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+        with self._lock:
+            self._use(lambda connection: _change(connection, "DELETE FROM jobs WHERE id = ?", (job_id,)))
+            if self._memory is not None:
+                _change(self._memory, "DELETE FROM jobs WHERE id = ?", (job_id,))
 
     def _select(self, condition: str, value: object) -> list[Job]:
+        def read(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            return connection.execute(f"SELECT {_COLUMNS} FROM jobs {condition}", (value,)).fetchall()  # noqa: S608
+
         with self._lock:
-            rows = self._connection.execute(f"SELECT {_COLUMNS} FROM jobs {condition}", (value,)).fetchall()  # noqa: S608
+            try:
+                rows = self._use(read)
+            except (OSError, sqlite3.OperationalError):
+                if self._memory is None:
+                    raise
+                rows = read(self._memory)
         return [_job(row) for row in rows]
 
-    def _update(self, statement: str, values: tuple[object, ...]) -> bool:
-        with self._transaction() as connection:
-            return connection.execute(f"UPDATE jobs {statement}", values).rowcount > 0
+    def _update(self, statement: str, values: tuple[object, ...]) -> int:
+        """How many rows were changed. Where the file cannot be written, an instance that remembers does it later."""
+        with self._lock:
+            remembered = 0 if self._memory is None else _change(self._memory, f"UPDATE jobs {statement}", values)
+            try:
+                return self._use(lambda connection: _change(connection, f"UPDATE jobs {statement}", values))
+            except (OSError, sqlite3.OperationalError) as error:
+                if self._memory is None:
+                    raise
+                if not self._behind:
+                    logger.error("the job list cannot be written, memory serves until it can: %s", error)
+                self._behind = True
+                return remembered
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._connection:
-            yield self._connection
+    def _use(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        if self._behind:
+            self._file.use(self._catch_up)
+        return self._file.use(work)
 
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return _connect(self.path)
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", None) not in _DAMAGED:
-                raise
-            reason = str(error)
-        aside = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:4]}")
-        self.path.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        logger.error(
-            "the job list %s is unusable (%s); moved to %s, an empty one takes its place; results stay",
-            self.path,
-            reason,
-            aside,
-        )
-        return _connect(self.path)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        with closing(connection.execute("PRAGMA quick_check")) as answer:
-            verdict = answer.fetchone()[0]
-        if verdict != "ok":
-            raise _damaged(str(verdict))
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in {0, _SCHEMA_VERSION}:
-            raise _damaged(f"schema {version} of another version of this package")
+    def _catch_up(self, connection: sqlite3.Connection) -> None:
+        """Write the ends of jobs that could not be written when they came."""
+        assert self._memory is not None  # noqa: S101
+        ended = self._memory.execute(f"SELECT {_END}, id FROM jobs WHERE state NOT IN ('queued', 'running')").fetchall()  # noqa: S608
+        places = ", ".join(f"{column} = ?" for column in _END.split(", "))
         with connection:
-            connection.executescript(_SCHEMA)
-            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+            connection.executemany(f"UPDATE jobs SET {places} WHERE id = ? AND state IN ('queued', 'running')", ended)  # noqa: S608
+        if self._behind:
+            logger.warning("the job list can be written again and is up to date")
+        self._behind = False
+
+    def _bring_back(self, connection: sqlite3.Connection) -> None:
+        """Give the jobs in memory to a file that took the place of the one they were in."""
+        if self._memory is None:
+            return
+        rows = self._memory.execute(f"SELECT {_COLUMNS} FROM jobs ORDER BY rowid").fetchall()  # noqa: S608
+        with connection:
+            connection.executemany(_INSERT.replace("INSERT", "INSERT OR IGNORE"), rows)
+        self._catch_up(connection)
+
+    def _recall(self, connection: sqlite3.Connection) -> None:
+        """Take the newest jobs of the file into memory."""
+        assert self._memory is not None  # noqa: S101
+        newest = f"SELECT {_COLUMNS} FROM jobs ORDER BY rowid DESC LIMIT ?"  # noqa: S608
+        with self._memory:
+            self._memory.executemany(_INSERT, reversed(connection.execute(newest, (REMEMBERED_JOBS,)).fetchall()))
 
 
-def _damaged(reason: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(reason)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
+def _change(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> int:
+    with connection:
+        return connection.execute(statement, values).rowcount
+
+
+def _salvage(damaged: sqlite3.Connection, connection: sqlite3.Connection) -> int:
+    """Copy the jobs that can be read, from both ends up to the damage, in their order."""
+    rows: dict[int, tuple[Any, ...]] = {}
+    with suppress(sqlite3.Error):
+        job_schema.prepare(damaged)  # an older list has fewer columns
+    for direction in ("ASC", "DESC"):
+        query = f"SELECT rowid, {_COLUMNS} FROM jobs NOT INDEXED ORDER BY rowid {direction}"  # noqa: S608
+        try:
+            with closing(damaged.execute(query)) as found:
+                for number, *row in found:
+                    _job(tuple(row))
+                    rows[number] = tuple(row)
+        except (sqlite3.Error, ValueError, TypeError):
+            continue
+    with connection:
+        connection.executemany(_INSERT, [rows[number] for number in sorted(rows)])
+    return len(rows)
 
 
 def _job(row: tuple[Any, ...]) -> Job:

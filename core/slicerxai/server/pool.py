@@ -7,7 +7,6 @@ import logging
 import multiprocessing
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -15,20 +14,21 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from slicerxai.data.cohort import Cohort
 from slicerxai.data.digests import file_digest
 from slicerxai.errors import ConflictError
-from slicerxai.explain.inputs import MASK, check_environments, cohort_digests, cohort_files, readable
+from slicerxai.explain.inputs import case_files, check_environments, cohort_digests, cohort_files, readable
 from slicerxai.explain.run import parse_parameters
 from slicerxai.models.store import ModelStore, digest
 from slicerxai.server import worker
-from slicerxai.server.jobs import Job, JobStore, Kind
-from slicerxai.server.problems import TooManyJobsError, WorkError, title_of, user_error
+from slicerxai.server.clients import current_client
+from slicerxai.server.inference import SharedLabelmaps
+from slicerxai.server.jobs import INTERRUPTED, Job, JobStore, Kind
+from slicerxai.server.owners import Owner
+from slicerxai.server.problems import TooManyJobsError, title_of
 from slicerxai.server.results import ResultStore
 from slicerxai.server.worker import ExplainWork, Failure, ModelReference, Outcome, Stopped, Success
-from slicerxai.server.workers import Workers
+from slicerxai.server.workers import Lane, Workers
 from slicerxai.settings import settings
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 KILL_SECONDS = 10.0
 REMEMBERED_ENDS = 256
 """Jobs whose outcome stays in memory, for those that ask after the job has ended."""
+UNENDED_JOBS = 16
+"""So many times the queue's places are the jobs that may be under way, those included that share a computation."""
 
 
 class Pool:
@@ -59,26 +61,23 @@ class Pool:
 
         Args:
             folder: of the job list and the results.
-            queue_limit: jobs that may wait for a worker before more are refused.
+            queue_limit: jobs that may wait for a worker in each lane before more are refused.
             explain: called in a worker as `explain(progress, work: ExplainWork)`.
             warm_up: called once in every new worker.
         """
+        self._owner = Owner(folder / "servers")
         self.models = models
-        self.jobs = JobStore(folder / "jobs.sqlite3")
-        self.results = ResultStore(folder / "results")
+        self.jobs = JobStore(folder / "jobs.sqlite3", remembers=True)
+        self.results = ResultStore(folder / "results", clean=self._owner.alone())
+        self.labelmaps = SharedLabelmaps(self.results.root)
         self.queue_limit = queue_limit
         self._explain = explain
-        self._owner = uuid.uuid4().hex
-        self._owners = folder / "servers"
-        self._owners.mkdir(exist_ok=True)
-        self._alive = FileLock(self._owners / f"{self._owner}.lock", thread_local=False)
-        self._alive.acquire()
         self._lock = threading.RLock()
         self._closed = False
         self._computations: dict[str, str] = {}
         self._ends: dict[str, Future[Outcome]] = {}
         self._recover()
-        self.workers = Workers(workers, warm_up)
+        self.workers = Workers(workers, warm_up, queue_limit)
 
     def explain(
         self,
@@ -89,6 +88,7 @@ class Pool:
         parameters: Mapping[str, Any],
         request: Mapping[str, Any],
         mask: Path | None = None,
+        sequence: tuple[Path, ...] = (),
     ) -> Job:
         """Submit an explanation of a case.
 
@@ -96,6 +96,7 @@ class Pool:
             paths: image file of each modality.
             request: what the client asked, kept with the job; no file paths.
             mask: file of an expert's mask, for the methods that compare with one.
+            sequence: files of images that were recorded one after the other, for the methods that follow them.
 
         Raises:
             InputError, NotFoundError: bad parameters, unknown method or model.
@@ -103,9 +104,11 @@ class Pool:
         """
         checked, reference = parse_parameters(method, parameters), self.reference(model)
         values = checked.resolved(reference.digest).model_dump(mode="json")
-        files = dict(paths) | ({} if mask is None else {MASK: mask})
-        digests = {name: file_digest(path) for name, path in files.items()}
-        work = ExplainWork(method, values, image_id, dict(paths), digests, reference, self.results.root, mask=mask)
+        digests = {name: file_digest(path) for name, path in case_files(paths, mask, sequence).items()}
+        results = self.results.root
+        work = ExplainWork(
+            method, values, image_id, dict(paths), digests, reference, results, mask=mask, sequence=sequence
+        )
         return self._submit_explanation(work, request)
 
     def explain_cohort(
@@ -138,36 +141,10 @@ class Pool:
         return self._submit_explanation(work, request)
 
     def _submit_explanation(self, work: ExplainWork, request: Mapping[str, Any]) -> Job:
-        long = work.cohort is not None
+        lane: Lane = "case" if work.cohort is None else "cohort"
         return self.submit(
-            self._explain, work, kind="explain", method=work.method, request=request, key=work.key, long=long
+            self._explain, work, kind="explain", method=work.method, request=request, key=work.key, lane=lane
         )
-
-    def infer(self, model: str, paths: Mapping[str, Path], out: Path) -> dict[str, Any]:
-        """Segment one case in a worker and wait for it; goes before waiting explanations.
-
-        Args:
-            paths: image file of each modality.
-            out: the labelmap's file; the suffix names the format.
-
-        Returns:
-            "labels" (name to value), "lesions" (number, volume_ml, centroid in RAS mm, voxels, mean_probability),
-            "volume_ml", "model_digest" and "seconds".
-
-        Raises:
-            UserError: naming the user's fault. WorkError: cancelled, or a fault that is not the user's.
-        """
-        reference = self.reference(model)
-        request = {"images": {modality: path.name for modality, path in paths.items()}, "model": model}
-        arguments = (reference, dict(paths), out)
-        job = self.submit(worker.infer, *arguments, kind="infer", method="infer", request=request, urgent=True)
-        outcome = self.ended(job.id).result()
-        if isinstance(outcome, Success):
-            report: dict[str, Any] = outcome.value
-            return report
-        if isinstance(outcome, Failure) and outcome.status < 500:
-            raise user_error(outcome.status, outcome.detail)
-        raise WorkError(outcome.detail if isinstance(outcome, Failure) else "the inference was cancelled")
 
     def submit(
         self,
@@ -177,39 +154,38 @@ class Pool:
         method: str,
         request: Mapping[str, Any],
         key: str = "",
-        urgent: bool = False,
-        long: bool = False,
+        share: str = "",
+        lane: Lane = "case",
     ) -> Job:
-        """Run a picklable `function(progress, *arguments)` in a worker.
+        """Run a picklable `function(progress, *arguments)` in a worker, for the client whose request this is.
 
         Args:
-            key: address of the result that the function stores. With a result there, the job is done at once; with
-                another job under way for it, both wait for the same computation.
-            urgent: goes before those that wait.
-            long: leaves a worker to the others.
+            key: address of the result that the function stores. With a result there, the job is done at once.
+            share: with another job under way for it, both wait for the same computation; `key` by default.
 
         Raises:
-            TooManyJobsError: the queue is full.
+            TooManyJobsError: the queue, or the client's share of it, is full.
         """
-        job = Job(kind=kind, method=method, request=dict(request), owner=self._owner, key=key)
+        share, client = share or key, current_client()
+        self.results.drop_damaged(key)
+        job = Job(kind=kind, method=method, request=dict(request), owner=self._owner.id, key=key)
         with self._lock:
             if key and self.results.has(key):
                 now = time.time()
                 job = replace(job, state="done", fraction=1.0, message="from the store", started=now, ended=now)
                 self.jobs.add(job)
                 return job
-            shared = self._computations.get(key) if key else None
+            self._check_unended()
+            shared = self._computations.get(share) if share else None
             if shared is not None:
                 job = self._follow(job, shared)
                 self._expect(job)
                 return job
-            if self.workers.waiting >= self.queue_limit:
-                msg = f"{self.workers.waiting} jobs wait already, which is the limit; try again later"
-                raise TooManyJobsError(msg)
+            self.workers.check_room(lane, client)
             self.jobs.add(job)
             self._expect(job)
-            if key:
-                self._computations[key] = job.computation
+            if share:
+                self._computations[share] = job.computation
         future = self.workers.submit(
             job.computation,
             worker.execute,
@@ -217,10 +193,10 @@ class Pool:
             job.computation,
             function,
             arguments,
-            urgent=urgent,
-            long=long,
+            lane=lane,
+            client=client,
         )
-        future.add_done_callback(partial(self._finished, job.computation, key))
+        future.add_done_callback(partial(self._finished, job.computation, share))
         return job
 
     def reference(self, model: str) -> ModelReference:
@@ -251,10 +227,10 @@ class Pool:
         Raises `NotFoundError`, and `ConflictError` for a job of another server on the same folder.
         """
         job = self.jobs.get(job_id)
-        if job.active and job.owner != self._owner:
+        if job.active and job.owner != self._owner.id:
             self._recover()
             job = self.jobs.get(job_id)
-        if job.active and job.owner != self._owner:
+        if job.active and job.owner != self._owner.id:
             msg = f"job {job_id} belongs to another server process; ask that one"
             raise ConflictError(msg)
         with self._lock:
@@ -264,7 +240,7 @@ class Pool:
             sharers = self.jobs.of_computation(job.computation)
             abandoned = not any(sharer.active for sharer in sharers)
             if abandoned:
-                self._computations.pop(job.key, None)
+                self._forget(job.computation)
         if abandoned:
             self.workers.cancel(job.computation)
             _wait_for_end_of({sharer.pid for sharer in sharers})
@@ -284,21 +260,25 @@ class Pool:
                 self.results.remove(job.key)
         return job
 
-    def shutdown(self) -> None:
-        """Stop the workers; jobs that have not ended are marked as interrupted. A second call does nothing."""
+    def shutdown(self, seconds: float = 0.0) -> None:
+        """Stop the workers; jobs that have not ended are marked as interrupted. A second call does nothing.
+
+        Args:
+            seconds: that running jobs may take to end, from the first call of `workers.drain` on.
+        """
         with self._lock:
             if self._closed:
                 return
             self._closed = True
+        self.workers.drain(seconds)
         self.workers.shutdown()
-        self.jobs.interrupt(self._owner)
+        self.jobs.interrupt(self._owner.id)
         with self._lock:
             left = list(self._ends)
         for job_id in left:
             self._end(job_id, Stopped())
         self.jobs.close()
-        self._alive.release()
-        Path(self._alive.lock_file).unlink(missing_ok=True)
+        self._owner.release()
 
     def _follow(self, job: Job, computation: str) -> Job:
         """A job that joins a computation under way, at its present progress."""
@@ -316,23 +296,38 @@ class Pool:
         self.jobs.add(job)
         return job
 
-    def _finished(self, computation: str, key: str, future: Future[Outcome]) -> None:
+    def _finished(self, computation: str, share: str, future: Future[Outcome]) -> None:
         outcome = future.result()
         with self._lock:
-            if self._computations.get(key) == computation:
-                del self._computations[key]
+            if self._computations.get(share) == computation:
+                del self._computations[share]
             ids = [job.id for job in self.jobs.of_computation(computation) if job.active]
-            if isinstance(outcome, Success):
-                self.jobs.finish(computation, "done", "done")
-            elif isinstance(outcome, Failure):
-                error = {"status": outcome.status, "title": title_of(outcome.status), "detail": outcome.detail}
-                self.jobs.finish(computation, "failed", outcome.detail, error)
-            elif self.workers.closing:
-                self.jobs.interrupt(self._owner)
-            else:
-                self.jobs.finish(computation, "cancelled", "cancelled")
-        for job_id in ids:
-            self._end(job_id, outcome)
+            try:
+                self._note_end(computation, outcome)
+            finally:  # whoever waits is told the end, even if the job list is not
+                for job_id in ids:
+                    self._end(job_id, outcome)
+
+    def _note_end(self, computation: str, outcome: Outcome) -> None:
+        if isinstance(outcome, Success):
+            self.jobs.finish(computation, "done", "done")
+        elif isinstance(outcome, Failure):
+            error = {"status": outcome.status, "title": title_of(outcome.status), "detail": outcome.detail}
+            self.jobs.finish(computation, "failed", outcome.detail, error)
+        elif self.workers.closing:
+            self.jobs.finish(computation, "interrupted", INTERRUPTED)
+        else:
+            self.jobs.finish(computation, "cancelled", "cancelled")
+
+    def _forget(self, computation: str) -> None:
+        """Nobody joins this computation any more."""
+        self._computations = {share: other for share, other in self._computations.items() if other != computation}
+
+    def _check_unended(self) -> None:
+        unended = sum(not end.done() for end in self._ends.values())
+        if unended >= UNENDED_JOBS * self.queue_limit:
+            msg = f"{unended} jobs have not ended yet, which is the limit; try again later"
+            raise TooManyJobsError(msg)
 
     def _expect(self, job: Job) -> None:
         self._ends[job.id] = Future()
@@ -347,17 +342,18 @@ class Pool:
                 end.set_result(outcome)
 
     def _recover(self) -> None:
-        """Mark the jobs of servers that died, and clean up after them."""
-        self.results.clean()
-        for owner in self.jobs.owners() - {self._owner}:
-            path = self._owners / f"{owner}.lock"
-            try:
-                with FileLock(path, timeout=0):
-                    count = self.jobs.interrupt(owner)
-            except Timeout:
-                continue
-            path.unlink(missing_ok=True)
-            logger.warning("%d jobs were interrupted when a server stopped; they can be submitted again", count)
+        """Mark the jobs of servers that died."""
+        for owner in self.jobs.owners() - {self._owner.id}:
+            count = self._owner.if_dead(owner, self._interrupt)
+            if count is not None:
+                logger.warning("%d jobs were interrupted when a server stopped; they can be submitted again", count)
+
+    def _interrupt(self, owner: str) -> int:
+        """Mark what a dead server left; a job whose result it had stored is done."""
+        for job in self.jobs.unfinished(owner):
+            if job.key and self.results.has(job.key):
+                self.jobs.finish(job.computation, "done", "done when the server stopped")
+        return self.jobs.interrupt(owner)
 
 
 def _outcome(job: Job) -> Outcome:

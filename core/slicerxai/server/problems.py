@@ -15,7 +15,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
-from slicerxai.errors import ConflictError, InputError, NotFoundError, UserError
+from slicerxai.errors import ConflictError, InputError, NotFoundError, UnavailableError, UserError, dotted, shortened
+from slicerxai.server.storage import StorageFullError
 
 logger = logging.getLogger(__name__)
 
@@ -25,15 +26,32 @@ _TITLES: dict[int, str] = {
     404: "Not found",
     409: "Conflict with the present state",
     422: "Unusable input",
-    429: "Too many waiting jobs",
+    429: "Too many waiting requests",
     500: "Internal error",
 }
 
 
+_RAISED: tuple[type[UserError], ...] = (
+    InputError,
+    NotFoundError,
+    ConflictError,
+    UnavailableError,
+    StorageFullError,
+)
+
+
 class TooManyJobsError(UserError):
-    """The queue is full; try again later."""
+    """The queue, or the client's share of it, is full.
+
+    Attributes:
+        retry_after: seconds after which a place is likely to be free.
+    """
 
     http_status = 429
+
+    def __init__(self, message: str, retry_after: int = 10) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class WorkError(RuntimeError):
@@ -66,7 +84,7 @@ def problem_response(
 
 def user_error(status: int, detail: str) -> UserError:
     """The error class of a status, for problems that crossed a process boundary."""
-    classes: dict[int, type[UserError]] = {c.http_status: c for c in (InputError, NotFoundError, ConflictError)}
+    classes: dict[int, type[UserError]] = {c.http_status: c for c in _RAISED}
     return classes.get(status, UserError)(detail)
 
 
@@ -106,7 +124,8 @@ def install_problem_handlers(app: FastAPI, prefix: str = "/explain") -> None:
         if not ours(request):
             return PlainTextResponse("Internal Server Error", 500)
         incident = uuid.uuid4().hex[:12]
-        logger.error("incident %s at %s %s", incident, request.method, request.url.path, exc_info=error)
+        route = getattr(request.scope.get("route"), "path", "an unknown route")  # the path itself may name a patient
+        logger.error("incident %s at %s %s", incident, request.method, route, exc_info=error)
         return problem_response(500, f"a fault of the server; its log has the details under incident {incident}")
 
     app.add_exception_handler(UserError, on_user_error)
@@ -117,7 +136,9 @@ def install_problem_handlers(app: FastAPI, prefix: str = "/explain") -> None:
 
 def of_user_error(error: UserError) -> Response:
     """The problem document of a user's error."""
-    headers = {"Retry-After": "10"} if isinstance(error, TooManyJobsError) else None
+    headers = (
+        {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyJobsError | UnavailableError) else None
+    )
     if error.accepted:
         return problem_response(error.http_status, str(error), headers, accepted=list(error.accepted))
     return problem_response(error.http_status, str(error), headers)
@@ -125,15 +146,9 @@ def of_user_error(error: UserError) -> Response:
 
 def _of_validation_error(error: RequestValidationError) -> Response:
     errors = [
-        {"field": ".".join(map(str, e["loc"])), "message": e["msg"], "got": _short(e.get("input"))}
-        for e in error.errors()
+        {"field": dotted(e["loc"]), "message": e["msg"], "got": shortened(e.get("input"), 100)} for e in error.errors()
     ]
     detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors)
     if any(e["type"] == "json_invalid" for e in error.errors()):
         return problem_response(400, f"the body is not JSON: {detail}", accepted=["a JSON object"])
     return problem_response(422, detail, errors=errors)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else text[:97] + "..."

@@ -7,19 +7,19 @@ import json
 import logging
 import re
 import shutil
-import time
 import uuid
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from slicerxai import __version__
-from slicerxai.errors import NotFoundError
+from slicerxai.data.digests import file_digest
+from slicerxai.errors import ConflictError, InputError, NotFoundError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-_STALE_SECONDS = 3600.0
 
 
 def result_key(
@@ -47,16 +47,17 @@ def result_key(
 class ResultStore:
     """The results below one folder. A result is there whole or not at all."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, clean: bool = False) -> None:
+        """Make the folder.
+
+        Args:
+            clean: delete what killed processes left half-written. Only while nobody writes: no clock is trusted.
+        """
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
-
-    def clean(self) -> None:
-        """Delete what killed processes left half-written; writing takes seconds, so an hour tells them apart."""
-        for path in self.root.glob(".*"):
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                logger.info("deleting the unfinished result %s", path)
-                shutil.rmtree(path, ignore_errors=True)
+        for path in root.glob(".*") if clean else ():
+            logger.info("deleting the unfinished result %s", path)
+            shutil.rmtree(path, ignore_errors=True)
 
     def has(self, key: str) -> bool:
         return bool(_KEY.fullmatch(key)) and self.path(key).is_dir()
@@ -66,11 +67,38 @@ class ResultStore:
         return self.root / key
 
     def existing(self, key: str) -> Path:
-        """The folder of a result. Raises `NotFoundError` when it was removed."""
+        """The folder of a whole result.
+
+        Raises:
+            UnavailableError: the folder of all results is gone. NotFoundError: it was removed.
+            ConflictError: a file of it is damaged.
+        """
+        if not self.root.is_dir():
+            msg = "the folder of the results is gone at present; ask again later"
+            raise UnavailableError(msg)
         if not self.has(key):
             msg = "the result is no longer stored; submit the request again"
             raise NotFoundError(msg)
+        if not self.is_whole(key):
+            msg = "the stored result is damaged; submit the request again to have it computed anew"
+            raise ConflictError(msg)
         return self.path(key)
+
+    def is_whole(self, key: str) -> bool:
+        """Whether every file of a result is as it was written, by its SHA-256; known as long as no file is touched."""
+        folder = self.path(key)
+        try:
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            stamp = tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+            return _is_whole(folder, stamp)
+        except OSError:
+            return False
+
+    def drop_damaged(self, key: str) -> None:
+        """Delete a result that is not whole, so that it can be computed anew."""
+        if self.has(key) and not self.is_whole(key):
+            logger.error("the stored result %s is damaged; it is deleted and will be computed anew", key)
+            self.remove(key)
 
     def remove(self, key: str) -> None:
         """Delete a result; it disappears at once under its name."""
@@ -91,3 +119,16 @@ class ResultStore:
 
             replaced_text(page, render(load(folder)))
         return page.read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=4096)
+def _is_whole(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> bool:
+    from slicerxai.explain.folder import read_document
+
+    try:
+        document = read_document(folder)
+    except InputError:
+        return False
+    digests = {entry.file: entry.sha256 for entry in document.overlays.values()}
+    digests |= {entry.file: entry.sha256 for entry in document.figures.values()}
+    return all((folder / file).is_file() and file_digest(folder / file) == sha256 for file, sha256 in digests.items())

@@ -30,6 +30,12 @@ class ExplainRequest(BaseModel):
     case: Text | None = Field(
         default=None, description="Id of a case of the cohort; for the methods that explain cases."
     )
+    sequence: list[Text] | None = Field(
+        default=None,
+        max_length=256,
+        description="Ids of images of the same case that were recorded one after the other; for the methods that "
+        "follow them, and models of one modality.",
+    )
     model: Text | None = Field(default=None, description="Name of a model; not needed when there is just one.")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Of the method; see GET /explain/.")
 
@@ -43,6 +49,12 @@ class ExplainRequest(BaseModel):
             msg = "case names a case of a cohort: give cohort as well"
             raise ValueError(msg)
         return self
+
+    def studies(self) -> list[str]:
+        """What it is about: ids of images, of a session, a cohort, or "COHORT/CASE"."""
+        named = [self.image, *(self.images or {}).values(), self.session, *(self.sequence or ())]
+        cohort = self.cohort if self.case is None else f"{self.cohort}/{self.case}"
+        return [name for name in (*named, cohort) if name is not None]
 
 
 class JobError(BaseModel):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import logging
-import logging.config
+import gc
 import os
+import signal
 import socket
+import threading
 from pathlib import Path
-from typing import Any
 
 from slicerxai.data.files import replaced_text
 from slicerxai.errors import InputError
 from slicerxai.models.store import ModelStore
+from slicerxai.server import job_schema, logs
 from slicerxai.server.confinement import is_loopback
+from slicerxai.server.dicomweb.access import access_of, is_url
+from slicerxai.server.provider import check_address
+from slicerxai.server.starting import Starting
 from slicerxai.settings import settings
 
 MAIN = '''"""MONAI Label loads the app from here."""
@@ -22,14 +27,10 @@ from slicerxai.server.monailabel.app import SlicerXAIApp
 
 __all__ = ["SlicerXAIApp"]
 '''
-SHUTDOWN_SECONDS = 5
-"""How long open requests may go on after the server was asked to stop."""
-
-logger = logging.getLogger(__name__)
 
 
 def serve(
-    studies: Path,
+    studies: str | Path,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -37,10 +38,11 @@ def serve(
     app_dir: Path | None = None,
     allow_unauthenticated: bool = False,
 ) -> None:
-    """Serve the images of a folder until interrupted.
+    """Serve the images of a folder until interrupted; until it has started it answers 503.
 
     Args:
-        studies: folder of NIfTI or NRRD images; labels are kept in it as MONAI Label does.
+        studies: folder of NIfTI or NRRD images; labels are kept in it as MONAI Label does. Or the address of a
+            DICOMweb server.
         host: address to bind; any but loopback needs MONAI Label's logins.
         port: port to bind; 0 takes a free one.
         cohorts: folder whose subfolders are the cohorts; `settings().cohorts_folder` by default.
@@ -48,16 +50,18 @@ def serve(
         allow_unauthenticated: serve other machines although logins are off.
 
     Raises:
-        InputError: unusable studies folder, cohorts folder, address, port or app folder.
+        InputError: unusable studies folder or address, cohorts folder, address, port or app folder.
+        ConflictError: the job list is of a newer version of this package.
     """
-    studies = check_studies(studies)
+    studies = access_of(str(studies)).url if is_url(str(studies)) else str(check_studies(Path(studies)))
     cohorts = check_cohorts(cohorts)
+    job_schema.check(settings().jobs / "jobs.sqlite3")
     remote = _check_host(host, allow_unauthenticated)
     app_dir = check_app_dir(app_dir)
     with _bound(host, port) as bound:
         port = bound.getsockname()[1]
         _set_environment(studies, cohorts, app_dir, port, allow_unauthenticated)
-        logging.config.dictConfig(_logging(app_dir / "logs" / "app.log"))
+        logs.configure_server(str(app_dir), studies)
         _run(bound, f"http://{_url_host(host)}:{port}", remote)
 
 
@@ -109,6 +113,8 @@ def _check_host(host: str, allow_unauthenticated: bool) -> bool:
             "or say --allow-unauthenticated"
         )
         raise InputError(msg)
+    if logins and "MONAI_LABEL_AUTH_REALM_URI" in os.environ:
+        check_address(os.environ["MONAI_LABEL_AUTH_REALM_URI"], "MONAI_LABEL_AUTH_REALM_URI")
     return not is_loopback(host)
 
 
@@ -131,10 +137,10 @@ def _bound(host: str, port: int) -> socket.socket:
     return bound
 
 
-def _set_environment(studies: Path, cohorts: Path, app_dir: Path, port: int, allow_unauthenticated: bool) -> None:
+def _set_environment(studies: str, cohorts: Path, app_dir: Path, port: int, allow_unauthenticated: bool) -> None:
     os.environ |= {
         "MONAI_LABEL_APP_DIR": str(app_dir),
-        "MONAI_LABEL_STUDIES": str(studies),
+        "MONAI_LABEL_STUDIES": studies,
         "MONAI_LABEL_SERVER_PORT": str(port),
         "SLICERXAI_COHORTS": str(cohorts),
     }
@@ -151,20 +157,34 @@ def _run(bound: socket.socket, url: str, remote: bool) -> None:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            await asyncio.to_thread(starting.stop)
             if self.started:
                 _say(_ready(url, remote))
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Accepts nothing more; open requests and running jobs share the seconds that they may go on."""
+            from slicerxai.server.pool import shared_pool
+
+            draining = asyncio.create_task(asyncio.to_thread(shared_pool().workers.drain, settings().shutdown_seconds))
+            await super().shutdown(sockets)
+            await draining
+
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn raises the signal again once it has stopped, which would make an ordered end look like a crash
+        signal.signal(signal.SIGTERM, lambda *_: None)
     # MONAI Label prints while it is imported and started
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         config = uvicorn.Config(
             "slicerxai.server.app:app",
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            timeout_graceful_shutdown=max(1, round(settings().shutdown_seconds)),
             lifespan="on",
         )
         server = Server(config)
-        server.run(sockets=[bound])
+        with Starting(bound) as starting:
+            server.run(sockets=[bound])
+    gc.freeze()  # the process ends now: looking through millions of objects of torch for garbage takes seconds
     if not server.started:
         msg = f"the server did not start; see {Path(os.environ['MONAI_LABEL_APP_DIR']) / 'logs' / 'app.log'}"
         raise RuntimeError(msg)
@@ -187,27 +207,3 @@ def _say(line: str) -> None:
 
 def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _logging(file: Path) -> dict[str, Any]:
-    """Everything to a file, warnings to the console too."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {
-            "full": {"format": "[%(asctime)s] [%(process)d] [%(levelname)s] %(name)s: %(message)s"},
-            "short": {"format": "%(levelname)s: %(message)s"},
-        },
-        "handlers": {
-            "file": {
-                "class": "logging.handlers.RotatingFileHandler",
-                "filename": str(file),
-                "maxBytes": 10 * 1024**2,
-                "backupCount": 5,
-                "encoding": "utf-8",
-                "formatter": "full",
-            },
-            "console": {"class": "logging.StreamHandler", "level": "WARNING", "formatter": "short"},
-        },
-        "root": {"level": "INFO", "handlers": ["file", "console"]},
-    }

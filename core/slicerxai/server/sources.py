@@ -60,6 +60,14 @@ class Sources:
         found = self.datastore.get_label_uri(image, SUBMITTED)
         return _confined(Path(found), self.images_root, image) if found else None
 
+    def sequence(self, request: ExplainRequest) -> tuple[Path, ...]:
+        """Files of the images of a request's sequence. Raises as `resolve`."""
+        found = []
+        for name in request.sequence or ():
+            image = checked(name, ID, "image id")
+            found.append(_confined(image_path(self.datastore, image), self.images_root, image))
+        return tuple(found)
+
     def _of_images(self, images: Mapping[str, str], channels: Sequence[str]) -> tuple[str, dict[str, Path]]:
         if set(images) != set(channels):
             msg = f"the model needs images of {', '.join(channels)}, got {', '.join(map(repr, images)) or 'none'}"

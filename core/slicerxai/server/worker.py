@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import multiprocessing
 import os
@@ -17,8 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from slicerxai.errors import Cancelled, ConflictError, InputError, UserError
 from slicerxai.progress import Progress
+from slicerxai.server import logs
 from slicerxai.server.jobs import JobStore
+from slicerxai.server.memory import limit_memory, worker_limit
 from slicerxai.server.results import result_key
+from slicerxai.server.storage import FULL, UNUSABLE, storage_error
 
 if TYPE_CHECKING:
     from slicerxai.data.cohort import Cohort
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.2
+PATIENCE_SECONDS = 60.0
+"""So long is a result that was computed kept in memory when it cannot be stored."""
+RETRY_SECONDS = 1.0
 RESIDENT_MODELS = 2
 
 _models: OrderedDict[tuple[str, str], Model] = OrderedDict()
@@ -78,6 +85,7 @@ class ExplainWork:
         results: the folder of all results.
         cohort: what a method of cohorts explains.
         mask: file of the expert's mask of a case; its SHA-256 is among the digests as "mask".
+        sequence: files of images of the case in their order; their SHA-256 are among the digests as "sequence_1", ….
     """
 
     method: str
@@ -89,6 +97,7 @@ class ExplainWork:
     results: Path
     cohort: Cohort | None = None
     mask: Path | None = None
+    sequence: tuple[Path, ...] = ()
 
     @property
     def key(self) -> str:
@@ -102,9 +111,24 @@ class ExplainWork:
         return self.results / self.key
 
 
+@dataclass(frozen=True)
+class InferWork:
+    """Everything that a worker needs for one segmentation.
+
+    Attributes:
+        paths, digests: file and SHA-256 of each image, by modality.
+        out: the labelmap's file; the suffix names the format.
+    """
+
+    model: ModelReference
+    paths: Mapping[str, Path]
+    digests: Mapping[str, str]
+    out: Path
+
+
 def warm_up() -> None:
     """Prepare a worker once, so that no job waits for imports. A failed import is logged here and fails the jobs."""
-    logging.basicConfig(level=logging.INFO, format="[%(asctime)s] [%(process)d] [%(levelname)s] %(name)s: %(message)s")
+    logs.configure_worker()
     end_with_parent()
     try:
         from slicerxai import runtime
@@ -119,6 +143,7 @@ def warm_up() -> None:
 
         for method in registry.METHODS:
             registry.explainer(method)
+        limit_memory()
     except Exception:
         logger.exception("a worker could not import everything")
 
@@ -137,37 +162,41 @@ def end_with_parent() -> None:
 
 def execute(jobs: Path, computation: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
     """Run `function(progress, *arguments)` for the jobs of a computation; progress goes to the job list."""
-    store = _job_store(jobs)
-    if not store.begin(computation, os.getpid()):
-        return Stopped()
+    logs.JOB.set(computation)
     try:
+        store = _begun(jobs, computation)
+        if store is None:
+            return Stopped()
         return Success(function(_reporter(store, computation), *arguments))
     except UserError as error:
         return Failure(error.http_status, str(error))
     except Cancelled:
         return Stopped()
-    except MemoryError:
-        return Failure(500, "not enough memory for this image; use a smaller one or fewer worker processes")
     except Exception as error:
-        logger.exception("computation %s failed", computation)
-        return Failure(500, f"{type(error).__name__} in the worker; the server's log has it under {computation}")
+        return _failure(error, computation, jobs.parent)
+    finally:
+        logs.JOB.set("")
+        logs.REQUEST.set("")
 
 
 def explain(progress: Progress, work: ExplainWork) -> None:
     """Compute and store one explanation, on the same path as the command line."""
     from slicerxai.explain.folder import save
-    from slicerxai.explain.inputs import MASK
+    from slicerxai.explain.inputs import case_files
     from slicerxai.explain.run import parse_parameters, run, run_cohort
 
+    logs.redaction.learn([work.image_id])
     try:
         model = resident_model(progress, work.model)
         parameters = parse_parameters(work.method, work.parameters)
         if work.cohort is None:
-            explanation = run(work.method, parameters, model, work.image_id, work.paths, progress, work.mask)
+            explanation = run(
+                work.method, parameters, model, work.image_id, work.paths, progress, work.mask, work.sequence
+            )
         else:
             explanation = run_cohort(work.method, parameters, model, work.cohort, progress)
     except InputError as error:
-        files = dict(work.paths) | ({} if work.mask is None else {MASK: work.mask})
+        files = case_files(work.paths, work.mask, work.sequence)
         raise InputError(without_paths(str(error), files, work.model)) from None
     expected = {f"{work.image_id}/{name}": digest for name, digest in work.digests.items()}
     if explanation.provenance is None or explanation.provenance.inputs != expected:
@@ -175,24 +204,31 @@ def explain(progress: Progress, work: ExplainWork) -> None:
         msg = f"{what} {work.image_id!r} changed while the job waited; submit the request again"
         raise ConflictError(msg)
     if not work.result.is_dir():
-        save(explanation, work.result)
+        patiently(progress, lambda: save(explanation, _place(work.result)))
 
 
-def infer(progress: Progress, model: ModelReference, paths: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Segment one case and write its labelmap to `out`."""
+def infer(progress: Progress, work: InferWork) -> dict[str, Any]:
+    """Segment one case and write its labelmap. Messages name the images as `with_names` expects it."""
+    from slicerxai.data.digests import file_digest
     from slicerxai.data.io import read_volume, write_volume
     from slicerxai.data.lesions import find_lesions
     from slicerxai.models.protocols import segmenter
 
     clock = time.perf_counter()
     try:
-        loaded = segmenter(resident_model(progress, model), model.name)
-        volumes = {modality: read_volume(path) for modality, path in paths.items()}
+        loaded = segmenter(resident_model(progress, work.model), work.model.name)
+        volumes = {modality: read_volume(path) for modality, path in work.paths.items()}
         segmentation = loaded.predict(volumes, progress)
     except InputError as error:
-        raise InputError(without_paths(str(error), paths, model)) from None
+        text = str(error)
+        for modality, path in work.paths.items():
+            text = text.replace(str(path), _placeholder(modality))
+        raise InputError(without_paths(text, {}, work.model)) from None
+    if {modality: file_digest(path) for modality, path in work.paths.items()} != work.digests:
+        msg = "an image changed while the request waited; send it again"
+        raise ConflictError(msg)
     lesions = find_lesions(segmentation.labelmap, segmentation.probability)
-    write_volume(out, segmentation.labelmap)
+    write_volume(work.out, segmentation.labelmap)
     return {
         "labels": {name: index for index, name in enumerate(loaded.info.labels) if index},
         "lesions": [asdict(lesion) for lesion in lesions],
@@ -230,6 +266,71 @@ def without_paths(text: str, paths: Mapping[str, Path], model: ModelReference) -
     return text.replace(str(model.store / model.name), model.name)
 
 
+def with_names(text: str, paths: Mapping[str, Path]) -> str:
+    """A message of `infer` with the names of one request's files, which those that share its work need not see."""
+    for modality, path in paths.items():
+        text = text.replace(_placeholder(modality), path.name)
+    return text
+
+
+def _placeholder(modality: str) -> str:
+    return f"<{modality} image>"
+
+
+def patiently(progress: Progress, store: Callable[[], None]) -> None:
+    """Store what took long to compute; tried again for a while when the disk is full or the folder is gone."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return store()
+        except OSError as error:
+            if error.errno not in FULL | UNUSABLE | {errno.ENOENT} or time.monotonic() > deadline:
+                raise
+            logger.warning("the result cannot be stored, trying again: %s", error)
+        progress(0.99, "computed; waiting for space on the disk, or for its folder")
+        time.sleep(RETRY_SECONDS)
+
+
+def _place(result: Path) -> Path:
+    """The folder to be, unless the one that holds all results is gone: it must not be made again elsewhere."""
+    if not result.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the folder of the results is gone", str(result.parent))
+    return result
+
+
+def _begun(jobs: Path, computation: str) -> JobStore | None:
+    """The job list, in which the computation has begun; None when nobody waits for it any more.
+
+    A list that cannot be written just now stops nothing: the server that waits notes the end itself.
+    """
+    store = _job_store(jobs)
+    try:
+        if not store.begin(computation, os.getpid()):
+            return None
+        logs.REQUEST.set(next((job.request_id for job in store.of_computation(computation)), ""))
+    except (OSError, sqlite3.OperationalError) as error:
+        logger.warning("the beginning of %s was not noted: %s", computation, error)
+    return store
+
+
+def _failure(error: Exception, computation: str, folder: Path) -> Failure:
+    if isinstance(error, MemoryError) or _says_out_of_memory(error):
+        allowed = f"one worker may take {worker_limit() / 2**30:.3g} GiB here (SLICERXAI_MEMORY_LIMIT)"
+        return Failure(422, f"not enough memory for this image; use a smaller one, {allowed}")
+    fault = storage_error(error, (folder,))
+    if fault is not None:
+        logger.warning("what %s computed could not be stored: %s", computation, error)
+        return Failure(fault.http_status, str(fault))
+    logger.error("computation %s failed", computation, exc_info=error)
+    return Failure(500, f"{type(error).__name__} in the worker; the server's log has it under {computation}")
+
+
+def _says_out_of_memory(error: Exception) -> bool:
+    """torch has no error class for it on the CPU."""
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "out of memory" in text)
+
+
 def _reporter(store: JobStore, computation: str) -> Progress:
     last = 0.0
 
@@ -241,7 +342,7 @@ def _reporter(store: JobStore, computation: str) -> Progress:
         last = now
         try:
             store.report(computation, min(1.0, max(0.0, fraction)), message)
-        except sqlite3.OperationalError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             logger.warning("progress of %s was not noted: %s", computation, error)
 
     return progress

@@ -1,20 +1,24 @@
-"""Warm worker processes and the queue in front of them."""
+"""Warm worker processes and the fair queue in front of them."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
+import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import pebble
 
+from slicerxai.server.fair_queue import FairQueue, Pace
+from slicerxai.server.metrics import WORKER_ENDS
 from slicerxai.server.worker import Failure, Outcome, Stopped
 
 logger = logging.getLogger(__name__)
@@ -25,6 +29,13 @@ pebble.CONSTS.term_timeout = 0.5
 MAX_ATTEMPTS = 3
 WATCH_SECONDS = 0.5
 RESTART_SECONDS = 5.0
+DRAIN_STEP_SECONDS = 0.05
+NICENESS = 10
+"""Workers yield to the server's own process, which answers while they compute."""
+
+Lane = Literal["inference", "case", "cohort"]
+"""Work that a person waits for, explanations of a case, and explanations of a cohort, which may take hours."""
+WEIGHTS: dict[str, float] = {"inference": 8.0, "case": 2.0, "cohort": 1.0}
 
 
 @dataclass(eq=False)
@@ -32,27 +43,38 @@ class _Ticket:
     id: str
     function: Callable[..., Outcome]
     arguments: tuple[Any, ...]
-    long: bool = False
+    lane: Lane
+    client: str
     future: Future[Outcome] = field(default_factory=Future)
     attempts: int = 0
     inner: Future[Any] | None = None
+    started: float = 0.0
 
 
 class Workers:
     """A fixed number of spawned processes, started at once and replaced when they die.
 
     pebble hands every task to its processes' pipe at once, and cancelling one that waits there would cost a warm
-    process. So the queue is kept here, and pebble holds as many tasks as there are processes. Long tasks leave one
-    process to the others where there are several.
+    process. So the queue is kept here, and pebble holds as many tasks as there are processes. Clients take turns, and
+    work on cohorts leaves one process to the others where there are several.
     """
 
-    def __init__(self, count: int, initializer: Callable[[], None]) -> None:
+    def __init__(self, count: int, initializer: Callable[[], None], places: int) -> None:
+        """Start the processes in the background.
+
+        Args:
+            count: of the processes.
+            initializer: called once in each.
+            places: tasks that may wait in each lane.
+        """
         self.count = count
-        self._initializer = initializer
+        self._initializer = partial(_start, initializer)
         self._lock = threading.RLock()
-        self._waiting: deque[_Ticket] = deque()
+        self._waiting: FairQueue[_Ticket] = FairQueue(WEIGHTS, places)
+        self._pace = Pace()
         self._running: dict[str, _Ticket] = {}
         self._closing = threading.Event()
+        self._drained_by: float | None = None
         self._restarted = -RESTART_SECONDS
         self._pool = self._new_pool()
         self._watch = threading.Thread(target=self._supervise, name="workers", daemon=True)
@@ -63,57 +85,75 @@ class Workers:
         """Tasks that no process has taken yet."""
         return len(self._waiting)
 
+    def lanes(self) -> dict[str, tuple[int, int]]:
+        """Tasks that wait and that run in each lane."""
+        with self._lock:
+            running = [ticket.lane for ticket in self._running.values()]
+            return {lane: (self._waiting.waiting(lane), running.count(lane)) for lane in WEIGHTS}  # type: ignore[arg-type]
+
     @property
     def closing(self) -> bool:
-        """Whether the processes are being shut down."""
-        return self._closing.is_set()
+        """Whether nothing is started any more."""
+        return self._closing.is_set() or self._drained_by is not None
 
     def pids(self) -> list[int]:
         """The worker processes that live, of all instances in this process."""
         return [p.pid for p in multiprocessing.active_children() if p.name == "pebble_pool_worker" and p.pid]
+
+    def check_room(self, lane: Lane, client: str) -> None:
+        """Raises `TooManyJobsError` when the lane, or the client's share of it, is full."""
+        with self._lock:
+            turns = max(1, self._waiting.clients(lane)) / self.count  # until the next of this client's is taken
+            self._waiting.check_room(lane, client, self._pace.retry_after(lane, turns))
 
     def submit(
         self,
         ticket_id: str,
         function: Callable[..., Outcome],
         *arguments: Any,
-        urgent: bool = False,
-        long: bool = False,
+        lane: Lane = "case",
+        client: str = "",
     ) -> Future[Outcome]:
         """Queue a picklable call.
 
         Args:
             ticket_id: names it for `cancel`.
-            urgent: goes before those that wait.
-            long: may take hours, so it never takes the last free process of several.
+            client: who asked; clients take turns.
 
         Returns:
             A future of what the function returns, `Stopped` when it was cancelled, or `Failure` when the process died.
             It never raises.
         """
-        ticket = _Ticket(ticket_id, function, arguments, long)
+        ticket = _Ticket(ticket_id, function, arguments, lane, client)
         with self._lock:
-            if self._closing.is_set():
+            if self.closing:
                 ticket.future.set_result(Stopped())
                 return ticket.future
-            if urgent:
-                self._waiting.appendleft(ticket)
-            else:
-                self._waiting.append(ticket)
+            self._waiting.add(ticket, lane, client)
             self._dispatch()
         return ticket.future
 
     def cancel(self, ticket_id: str) -> None:
         """Drop a waiting task; kill the process of a running one (another is started in its place)."""
         with self._lock:
-            queued = next((ticket for ticket in self._waiting if ticket.id == ticket_id), None)
-            if queued is not None:
-                self._waiting.remove(queued)
+            queued = self._waiting.pop(lambda ticket: ticket.id == ticket_id)
             running = self._running.get(ticket_id)
         if queued is not None:
             _resolve(queued, Stopped())
         if running is not None and running.inner is not None:
+            WORKER_ENDS.labels("cancelled").inc()
             running.inner.cancel()
+
+    def drain(self, seconds: float) -> None:
+        """Answer all that wait with `Stopped` and let what runs end, for so many seconds from the first call on."""
+        with self._lock:
+            if self._drained_by is None:
+                self._drained_by = time.monotonic() + seconds
+            until, left = self._drained_by, self._waiting.clear()
+        for ticket in left:
+            _resolve(ticket, Stopped())
+        while self._running and time.monotonic() < until:
+            time.sleep(DRAIN_STEP_SECONDS)
 
     def shutdown(self) -> None:
         """Kill all processes and answer all that wait with `Stopped`."""
@@ -121,8 +161,7 @@ class Workers:
             if self._closing.is_set():
                 return
             self._closing.set()
-            left = [*self._waiting, *self._running.values()]
-            self._waiting.clear()
+            left = [*self._waiting.clear(), *self._running.values()]
             self._running.clear()
         self._watch.join()
         _stop(self._pool)
@@ -143,6 +182,7 @@ class Workers:
 
     def _restart(self) -> None:
         logger.warning("a worker process died while idle; starting the workers again")
+        WORKER_ENDS.labels("died").inc()
         self._restarted = time.monotonic()
         with self._lock:
             broken, self._pool = self._pool, self._new_pool()
@@ -154,24 +194,25 @@ class Workers:
             self._dispatch()
 
     def _dispatch(self) -> None:
-        while len(self._running) < self.count and not self._closing.is_set():
-            ticket = self._next()
+        while len(self._running) < self.count and not self.closing:
+            ticket = self._waiting.take(self._may_start)
             if ticket is None:
                 return
             try:
                 inner = self._pool.schedule(ticket.function, args=ticket.arguments)
-            except RuntimeError:
-                return  # the pool is broken; the supervisor restarts it and comes back
-            self._waiting.remove(ticket)
+            except RuntimeError:  # the pool is broken; the supervisor restarts it and comes back
+                self._waiting.add(ticket, ticket.lane, ticket.client, first=True)
+                return
             ticket.inner = inner
             ticket.attempts += 1
+            ticket.started = time.monotonic()
             self._running[ticket.id] = ticket
-            inner.add_done_callback(lambda ended, ticket=ticket: self._ended(ticket, ended))  # type: ignore[misc]
+            inner.add_done_callback(partial(self._ended, ticket))
 
-    def _next(self) -> _Ticket | None:
-        """The first that may start now."""
-        full = sum(ticket.long for ticket in self._running.values()) >= max(1, self.count - 1)
-        return next((ticket for ticket in self._waiting if not (ticket.long and full)), None)
+    def _may_start(self, lane: str, client: str) -> bool:
+        del client
+        cohorts = sum(ticket.lane == "cohort" for ticket in self._running.values())
+        return lane != "cohort" or cohorts < max(1, self.count - 1)
 
     def _ended(self, ticket: _Ticket, inner: Future[Any]) -> None:
         if ticket.inner is not inner or self._closing.is_set():
@@ -183,6 +224,8 @@ class Workers:
         with self._lock:
             if self._running.pop(ticket.id, None) is not ticket:
                 return
+            if error is None and not inner.cancelled():
+                self._pace.note(ticket.lane, time.monotonic() - ticket.started)
             self._dispatch()
         if inner.cancelled():
             _resolve(ticket, Stopped())
@@ -197,9 +240,17 @@ class Workers:
             if self._running.pop(ticket.id, None) is not ticket:
                 return
             if ticket.attempts < MAX_ATTEMPTS:
-                self._waiting.appendleft(ticket)
+                self._waiting.add(ticket, ticket.lane, ticket.client, first=True)
                 return
         _resolve(ticket, Failure(500, f"{reason}, {ticket.attempts} times; see the server's log"))
+
+
+def _start(initializer: Callable[[], None]) -> None:
+    """Prepare a new process."""
+    if hasattr(os, "nice"):
+        with contextlib.suppress(OSError):  # where the system does not let a process lower its priority
+            os.nice(NICENESS)
+    initializer()
 
 
 def _resolve(ticket: _Ticket, outcome: Outcome) -> None:
@@ -209,6 +260,8 @@ def _resolve(ticket: _Ticket, outcome: Outcome) -> None:
 
 def _death(error: BaseException) -> str:
     if isinstance(error, pebble.ProcessExpired):
+        WORKER_ENDS.labels("died").inc()
+        logger.error("a worker process ended unexpectedly, exit code %s", error.exitcode)
         cause = "killed, probably because memory ran out" if error.exitcode == -9 else f"exit code {error.exitcode}"
         return f"the worker process ended unexpectedly ({cause}); submit the request again, or use a smaller image"
     logger.error("a task was lost", exc_info=error)

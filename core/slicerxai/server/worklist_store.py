@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -119,6 +119,10 @@ class WorklistStore:
     def remove_review(self, digest: str, image: str) -> None:
         """Undo a review; nothing happens where there is none."""
         self._path(digest, "review", image).unlink(missing_ok=True)
+
+    def keeps(self, digest: str, image: str) -> bool:
+        """Whether there is a record or a review of an image under a model."""
+        return any(self._path(digest, part, image).exists() for part in get_args(Part))
 
     def reviews(self, image: str) -> list[KeptReview]:
         """The reviews of an image under all models, newest first."""

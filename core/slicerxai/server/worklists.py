@@ -14,7 +14,7 @@ from slicerxai.models.store import ModelStore
 from slicerxai.monitoring.alarm import Alarm
 from slicerxai.monitoring.alarm_store import AlarmStore, StoredAlarm
 from slicerxai.monitoring.lesion_alarm import LesionAlarm
-from slicerxai.server.monailabel.image_files import case_images
+from slicerxai.server.monailabel.image_files import KnowsSequences, case_images
 from slicerxai.server.schemas import ExplainRequest
 from slicerxai.server.sources import ID, Sources, checked
 from slicerxai.server.worklist import item, ordered
@@ -177,6 +177,8 @@ class Worklists:
             raise NotFoundError(msg)
 
     def _item(self, model: Scored, alarm: StoredAlarm | None, image: str) -> Item:
+        if isinstance(self.sources.datastore, KnowsSequences) and not self.store.keeps(model.digest, image):
+            return item(image, None, None)  # an archive's images are not fetched for being listed
         try:
             paths = self.paths(model, image)
         except UserError as error:

@@ -11,6 +11,7 @@ from slicerxai.alignment.aligned_training import train_aligned_model
 from slicerxai.alignment.aligned_training_parameters import AlignedTrainingParameters
 from slicerxai.data.case import Case
 from slicerxai.errors import InputError, NotFoundError
+from slicerxai.models.classifier import ImageClassifier
 from slicerxai.models.store import ModelStore
 from slicerxai.models.training import train
 from tests.support.classifier import store_classifier
@@ -63,8 +64,11 @@ def test_repair(cohort: tuple[ModelStore, list[Case], list[Case]]) -> None:
 
 def test_without_base(cohort: tuple[ModelStore, list[Case], list[Case]]) -> None:
     store, marked, _ = cohort
-    parameters = AlignedTrainingParameters(**TOY.model_dump(exclude_unset=True) | {"epochs": 1})
+    parameters = AlignedTrainingParameters(**TOY.model_dump(exclude_unset=True) | {"epochs": 1, "snapshots": 1})
     info = train_aligned_model(marked, "consensus", parameters, store, "new", CPU)
+    model = store.load("new", CPU)
+    assert isinstance(model, ImageClassifier)
+    assert list(model.snapshots) == [0, 1]
     assert info.provenance["base"] is None
 
 

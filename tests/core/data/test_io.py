@@ -1,6 +1,8 @@
 """Round trips, agreement with other readers, and bad files."""
 
+import bz2
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import nibabel as nib
@@ -233,6 +235,42 @@ def escaping_mha(path: Path) -> None:
     )
 
 
+NHDR = (
+    "NRRD0005\ntype: uint8\ndimension: 3\nspace: LPS\nsizes: 3 3 3\nspace directions: (1,0,0) (0,1,0) (0,0,1)\n"
+    "space origin: (0,0,0)\n"
+)
+
+
+def endless_skip(path: Path) -> None:
+    path.write_text(f"{NHDR}encoding: raw\nline skip: 999999999999\n\n" + "x" * 27)
+
+
+def two_data_files(path: Path) -> None:
+    """The harmless one may be checked, and the other read."""
+    (path.parent.parent / "secret.raw").write_bytes(bytes(27))
+    path.with_name("own.raw").write_bytes(bytes(27))
+    path.write_text(f"{NHDR}encoding: raw\ndata file: own.raw\ndatafile: ../secret.raw\n")
+
+
+def packed_beside(path: Path) -> None:
+    """A file beside the header that unpacks to 200 MB."""
+    path.with_name("data.raw").write_bytes(bz2.compress(bytes(200 * 1024**2)))
+    path.write_text(f"{NHDR.replace('3 3 3', '3 3 4')}encoding: bzip2\ndata file: data.raw\n")
+
+
+def meta(path: Path, lines: str, data: bytes = bytes(27)) -> None:
+    known = "NDims = 3\nBinaryData = True\nDimSize = 3 3 3\nElementType = MET_UCHAR\n"
+    path.write_bytes((lines + known + "ElementDataFile = LOCAL\n").encode() + data)
+
+
+def far_voxels(path: Path) -> None:
+    """A packed file of 200 kB whose voxels are said to lie 200 MB behind its header."""
+    header = nib.Nifti1Header()
+    header.set_data_shape((3, 3, 3))
+    header["magic"], header["vox_offset"] = b"n+1", 200 * 1024**2
+    path.write_bytes(gzip.compress(header.binaryblock + bytes(200 * 1024**2 + 27), 1))
+
+
 def huge_nifti(path: Path) -> None:
     header = nib.Nifti1Header()
     header.set_data_shape((2000, 2000, 2000))
@@ -294,6 +332,15 @@ BAD = [
     ("a.nrrd", lambda p: nrrd.write(str(p), np.zeros((3, 3, 3))), "affine", "place"),
     ("a.nhdr", escaping_nhdr, "unreadable", "outside its folder"),
     ("a.mha", escaping_mha, "unreadable", "outside its folder"),
+    ("a.nhdr", two_data_files, "unreadable", "two data files"),
+    ("a.nrrd", endless_skip, "unreadable", "skip"),
+    ("a.nii.gz", far_voxels, "unreadable", "start at byte"),
+    ("a.mha", lambda p: meta(p, "NDims = 9223372036854775807\n"), "unreadable", "of its own"),
+    ("a.mha", lambda p: meta(p, "ElementToIntensityFunctionSlope = 2\n"), "unreadable", "scaled"),
+    ("a.mha", lambda p: meta(p, "CompressedData = True\n"), "unreadable", "damaged"),
+    ("a.mha", lambda p: meta(p, "TransformMatrix = 1 0 0\n"), "unreadable", "3 numbers where 9"),
+    ("a.mha", lambda p: meta(p, "", bytes(26)), "unreadable", "26 bytes"),
+    ("a.mha", lambda p: meta(p, "ElementNumberOfChannels = 3\n", bytes(81)), "dtype", "vector"),
     ("a.nii.gz", huge_nifti, "size", "2000"),
     ("a.nrrd", huge_nrrd, "size", "5000"),
 ]
@@ -310,6 +357,42 @@ def test_bad_files_are_named_with_their_fault(tmp_path: Path, name: str, make, f
     assert caught.value.fault == fault
     assert says in str(caught.value)
     assert str(folder / name) in str(caught.value)
+
+
+def test_no_more_is_unpacked_than_the_header_announces(tmp_path: Path) -> None:
+    packed_beside(tmp_path / "a.nhdr")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="more than 36 bytes of voxels"):
+            read_volume(tmp_path / "a.nhdr")
+        assert tracemalloc.get_traced_memory()[1] < 20 * 1024**2
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "float64", "uint32", "int64"])
+@pytest.mark.parametrize("name", ["a.mha", "plain.mha", "a.mhd", "plain.mhd"])
+def test_metaimage_is_read_as_itk_reads_it(tmp_path: Path, name: str, dtype: str) -> None:
+    volume = oblique_left_handed()
+    image = sitk.GetImageFromArray(np.ascontiguousarray((volume.array * 50).astype(dtype).T))
+    image.SetSpacing((1.5, 2.0, 3.0))
+    image.SetOrigin((-4.0, 5.0, 6.5))
+    image.SetDirection((0.0, -0.8, 0.6, 1.0, 0.0, 0.0, 0.0, 0.6, 0.8))
+    sitk.WriteImage(image, str(tmp_path / name), useCompression="plain" not in name)
+    read = read_volume(tmp_path / name)
+    known = sitk.ReadImage(str(tmp_path / name))
+    np.testing.assert_array_equal(read.array, sitk.GetArrayFromImage(known).T)
+    assert read.array.dtype == dtype
+    for index in ((0, 0, 0), (3, 0, 0), (0, 4, 0), (0, 0, 5)):
+        place = np.array([-1, -1, 1]) * known.TransformIndexToPhysicalPoint(index)
+        np.testing.assert_allclose((read.affine @ [*index, 1])[:3], place, atol=1e-9)
+
+
+def test_metaimage_of_the_other_byte_order(tmp_path: Path) -> None:
+    values = np.arange(27, dtype=">i2")
+    text = "NDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = True\nDimSize = 3 3 3\nElementType = MET_SHORT\n"
+    (tmp_path / "a.mha").write_bytes(f"{text}ElementDataFile = LOCAL\n".encode() + values.tobytes())
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.mha").array.ravel(order="F"), np.arange(27))
 
 
 def test_max_voxels_is_a_parameter(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_schedule_warms_up_and_ends_at_zero() -> None:
 
 def test_the_description_names_every_file(cases: list[Case], tmp_path: Path) -> None:
     train("fast", cases, "1", QUICK.model_copy(update={"steps": 1}), ModelStore(tmp_path), "m", CPU)
-    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["model.json", "weights.pt"]
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["MODEL_CARD.md", "model.json", "weights.pt"]
     assert set(json.loads((tmp_path / "m" / "model.json").read_text())) == {
         "name", "kind", "channels", "labels", "config", "provenance",
     }  # fmt: skip

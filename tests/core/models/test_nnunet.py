@@ -19,6 +19,7 @@ from slicerxai.data.case import Case
 from slicerxai.data.io import read_volume, write_volume
 from slicerxai.data.volume import Volume
 from slicerxai.errors import Cancelled, InputError
+from slicerxai.interventions.outcomes import reader
 from slicerxai.models import nnunet_training
 from slicerxai.models.nnunet import NnunetSegmenter
 from slicerxai.models.nnunet_environment import TRAINER_FOLDER
@@ -225,6 +226,21 @@ def test_network_gives_the_predictors_logits(trained):
     blended = segmenter._predictor.logits(tensor, lambda _fraction, _message: None)
     inner = (slice(None), slice(None) if patch[0] == 1 else slice(4, 12), slice(4, 12), slice(4, 12))
     torch.testing.assert_close(blended.float()[inner], expected[inner], atol=0.02, rtol=0.01)
+
+
+def test_outputs_along_a_property_are_those_of_the_model(trained):
+    segmenter = trained.segmenter
+    images, mask = blobs(9, LEFT_HANDED)
+    expert = Volume(mask.astype(np.uint8), LEFT_HANDED)
+    read = reader(segmenter, images, expert)
+    prepared = segmenter.prepare(images)
+    found = read.read(prepared.tensor[None])[0]
+    assert found == pytest.approx(read.reported, rel=1e-4)
+    own = segmenter.predict(images).labelmap.array != 0
+    assert np.array_equal(read.labelmap(prepared.tensor).array != 0, own)
+    assert found[0] == pytest.approx(own.sum() * expert.voxel_volume / 1000)
+    louder = {name: image.with_array(image.array * 1.5) for name, image in images.items()}
+    assert read.prepare(louder).shape == prepared.tensor.shape
 
 
 def test_second_case_starts_at_once(trained, monkeypatch):

@@ -17,7 +17,7 @@ from slicerxai.server.worker import end_with_parent
 
 class FolderDatastore:
     def __init__(self, folder):
-        self.folder = folder
+        self.folder = self._datastore_path = folder
 
     def list_images(self):
         return [path.name.removesuffix(".nii.gz") for path in self.folder.glob("*.nii.gz")]

@@ -166,7 +166,7 @@ def test_schema_of_the_routes(client):
     paths = client.get("/openapi.json").json()["paths"]
     cohorts = {f"/explain/cohorts{end}" for end in ("", "/{cohort}", "/{cohort}/cases/{case}")}
     jobs = {"/explain/jobs"} | {f"/explain/jobs/{{job_id}}{end}" for end in ("", "/result", "/report")}
-    assert set(paths) == {"/explain/", "/explain/{method}"} | cohorts | jobs
+    assert set(paths) == {"/explain/", "/explain/sample", "/explain/{method}"} | cohorts | jobs
 
 
 @pytest.mark.parametrize(
@@ -230,11 +230,11 @@ BAD = [
     ("POST", "/explain/saliency", {"image": "case1\n"}, 422, "bad image id"),
     ("POST", "/explain/saliency", {"image": "case1\x00"}, 422, "bad image id"),
     ("POST", "/explain/saliency", b'{"image": "\\ud800"}', 422, "image"),
-    ("POST", "/explain/saliency", {"image": "linked"}, 422, "outside"),
+    ("POST", "/explain/saliency", {"image": "linked"}, 422, "link out of the folder"),
     ("POST", "/explain/saliency", {"images": {}}, 422, "FLAIR"),
     ("POST", "/explain/saliency", {"images": {"T1": "case1"}}, 422, "FLAIR"),
     ("POST", "/explain/saliency", {"images": {"FLAIR": "../secret"}}, 422, "never a path"),
-    ("POST", "/explain/saliency", {"images": {"FLAIR": "linked"}}, 422, "outside"),
+    ("POST", "/explain/saliency", {"images": {"FLAIR": "linked"}}, 422, "link out of the folder"),
     ("POST", "/explain/saliency", {"session": "unknown"}, 404, "'unknown'"),
     ("POST", "/explain/saliency", {"session": "../sessions/single"}, 422, "never a path"),
     ("POST", "/explain/saliency", {"session": "linked"}, 422, "outside"),

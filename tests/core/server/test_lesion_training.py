@@ -36,7 +36,8 @@ class Submitted:
     """The part of a datastore that training reads: images with a submitted label each."""
 
     def __init__(self, folder: Path, names: list[str]) -> None:
-        self.folder, self.names = folder, names
+        self.folder = self._datastore_path = folder
+        self.names = names
         for name in names:
             write_volume(folder / f"{name}.nii.gz", Volume(np.ones((4, 4, 4), np.float32), np.eye(4)))
 

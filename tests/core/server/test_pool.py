@@ -1,3 +1,4 @@
+import contextvars
 import os
 import signal
 import time
@@ -7,6 +8,9 @@ import server_tasks
 from small_server import make_home, make_pool
 
 from slicerxai.errors import ConflictError, NotFoundError
+from slicerxai.explain.contract import Explanation
+from slicerxai.explain.folder import save
+from slicerxai.server.clients import work_for
 from slicerxai.server.problems import TooManyJobsError
 from slicerxai.server.worker import Failure, Stopped, Success
 
@@ -134,7 +138,7 @@ def test_identical_requests_share_one_computation(pool, tmp_path):
     assert [outcome(pool, job) for job in jobs] == [Success(None)] * 3
     assert {pool.jobs.get(job.id).state for job in jobs} == {"done"}
     assert trace.read_text() == "run\n"
-    pool.results.path(key).mkdir()
+    save(Explanation(method="saliency", parameters={}, image_id="case1"), pool.results.path(key))
     again = submit(pool, server_tasks.mark, trace, key=key)
     assert (again.state, again.fraction) == ("done", 1.0)
     assert outcome(pool, again) == Success(None)
@@ -161,7 +165,7 @@ def test_cancelling_one_of_two_sharers_leaves_the_other(pool):
 
 def test_result_goes_with_the_last_job_that_uses_it(pool):
     key = "c" * 64
-    pool.results.path(key).mkdir()
+    save(Explanation(method="saliency", parameters={}, image_id="case1"), pool.results.path(key))
     first, second = (submit(pool, server_tasks.pid, key=key) for _ in range(2))
     pool.remove(first.id)
     assert pool.results.has(key)
@@ -185,9 +189,29 @@ def test_urgent_work_goes_first(home):
     pool = make_pool(home, workers=1)
     first = submit(pool, server_tasks.count, 10, 0.1)
     running(pool, first)
-    later, urgent = submit(pool, server_tasks.count, 1, 0.1), submit(pool, server_tasks.pid, urgent=True)
+    later, urgent = submit(pool, server_tasks.count, 1, 0.1), submit(pool, server_tasks.pid, lane="inference")
     outcome(pool, later)
     assert pool.jobs.get(urgent.id).started < pool.jobs.get(later.id).started
+    pool.shutdown()
+
+
+def test_sixty_jobs_of_one_client_do_not_delay_another(home):
+    pool = make_pool(home, workers=1)
+    busy = submit(pool, server_tasks.count, 5, 0.1)
+    running(pool, busy)
+
+    def as_client(name):
+        work_for(name)
+        return [submit(pool, server_tasks.pid) for _ in range(48 if name == "greedy" else 1)]
+
+    greedy = contextvars.copy_context().run(as_client, "greedy")
+    (other,) = contextvars.copy_context().run(as_client, "other")
+    with pytest.raises(TooManyJobsError, match="48 jobs of yours") as caught:
+        contextvars.copy_context().run(as_client, "greedy")
+    assert caught.value.retry_after >= 1
+    outcome(pool, greedy[-1])
+    started = pool.jobs.get(other.id).started
+    assert sum(pool.jobs.get(job.id).started < started for job in greedy) <= 1
     pool.shutdown()
 
 

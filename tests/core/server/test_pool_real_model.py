@@ -17,6 +17,7 @@ from slicerxai.explain import folder as folders
 from slicerxai.models.fast import LABELS, WEIGHTS, FastConfig
 from slicerxai.models.store import ModelStore
 from slicerxai.models.unet import FastUNet
+from slicerxai.server.inference import infer
 from slicerxai.server.pool import Pool
 from slicerxai.server.worker import Success
 
@@ -90,7 +91,7 @@ def test_same_bits_as_the_command_line(pool, scan, tmp_path):
 
 def test_infer_writes_the_labelmap_on_the_images_grid(pool, scan, tmp_path):
     out = tmp_path / "labels.nrrd"
-    report = pool.infer("tiny", {"FLAIR": scan}, out)
+    report = infer(pool, "tiny", {"FLAIR": scan}, out)
     labels, image = read_volume(out), read_volume(scan)
     assert labels.shape == image.shape
     np.testing.assert_allclose(labels.affine, image.affine, atol=1e-5)
@@ -105,11 +106,11 @@ def test_infer_writes_the_labelmap_on_the_images_grid(pool, scan, tmp_path):
 def test_the_users_faults_come_back_as_such_without_paths(pool, scan, tmp_path):
     out = tmp_path / "labels.nii.gz"
     with pytest.raises(NotFoundError, match="'absent'"):
-        pool.infer("absent", {"FLAIR": scan}, out)
+        infer(pool, "absent", {"FLAIR": scan}, out)
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(scan.read_bytes()[:200])
     with pytest.raises(InputError, match=r"broken\.nii\.gz") as caught:
-        pool.infer("tiny", {"FLAIR": broken}, out)
+        infer(pool, "tiny", {"FLAIR": broken}, out)
     assert str(tmp_path) not in str(caught.value)
     assert not out.exists()
     job = explain(pool, broken)

@@ -20,7 +20,8 @@ from tests.support.classifier import LABELS, store_alarm, store_classifier
 
 class Folder:
     def __init__(self, folder):
-        self.folder, self.labelled = folder, []
+        self.folder = self._datastore_path = folder
+        self.labelled = []
 
     def list_images(self):
         return sorted(path.name.removesuffix(".nii.gz") for path in self.folder.glob("*.nii.gz"))

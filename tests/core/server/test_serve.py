@@ -37,10 +37,20 @@ def test_a_port_in_use_is_named(tmp_path):
             serve(tmp_path, port=port)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "::"])
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "0", "", "192.168.0.7", "::", "::0", "::ffff:0.0.0.0", "fd00::2", "example.org"]
+)
 def test_other_machines_need_logins(tmp_path, host):
     with pytest.raises(InputError, match="--allow-unauthenticated"):
         serve(tmp_path, host=host, port=0)
+
+
+@pytest.mark.parametrize("realm", ["http://idp.example/realms/hospital", "idp.example", ""])
+def test_logins_need_a_provider_whose_keys_nobody_can_change_on_their_way(tmp_path, monkeypatch, realm):
+    monkeypatch.setenv("MONAI_LABEL_AUTH_ENABLE", "true")
+    monkeypatch.setenv("MONAI_LABEL_AUTH_REALM_URI", realm)
+    with pytest.raises(InputError, match=r"MONAI_LABEL_AUTH_REALM_URI .*https"):
+        serve(tmp_path, host="0.0.0.0", port=0)
 
 
 def test_an_unknown_host(tmp_path):

@@ -17,8 +17,6 @@ from counterfactual_server import running_counterfactual_server
 
 from tests.conftest import spotted_brain
 
-MODULE = Path(__file__).parents[3] / "SlicerXAIExtension" / "XAICounterfactual" / "XAICounterfactual.py"
-
 
 @pytest.fixture(scope="session")
 def asked_server(tiny_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
@@ -38,8 +36,7 @@ def brain() -> tuple[np.ndarray, np.ndarray]:
 def user(slicer_app: Any) -> Any:
     """A person in front of the open module."""
     from counterfactual_user import CounterfactualUser
-    from slicer_double.scripted import load_module
+    from panels import open_panel
 
-    module = load_module(MODULE)
-    module.enter()
+    module = open_panel("XAICounterfactual")
     return CounterfactualUser(slicer_app, module)

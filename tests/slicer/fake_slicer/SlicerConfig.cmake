@@ -47,3 +47,11 @@ function(slicerMacroBuildScriptedModule)
     DESTINATION_DIR ${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}
     INSTALL_DIR ${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR} NO_INSTALL_SUBDIR)
 endfunction()
+
+function(slicer_add_python_unittest)
+  cmake_parse_arguments(PARSE_ARGV 0 MY "" "SCRIPT" "")
+  if(MY_UNPARSED_ARGUMENTS OR NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${MY_SCRIPT})
+    message(SEND_ERROR "slicer_add_python_unittest: no file ${MY_SCRIPT}")
+  endif()
+  message(STATUS "self test: ${MY_SCRIPT}")
+endfunction()

@@ -17,8 +17,6 @@ from tests.conftest import spotted_brain
 
 __all__ = ["own_server", "server"]
 
-MODULE = Path(__file__).parents[3] / "SlicerXAIExtension" / "XAISaliency" / "XAISaliency.py"
-
 
 @pytest.fixture(scope="session")
 def brain() -> tuple[np.ndarray, np.ndarray]:
@@ -31,8 +29,7 @@ def brain() -> tuple[np.ndarray, np.ndarray]:
 def user(slicer_app: Any) -> Any:
     """A person in front of the open module, with no volume loaded."""
     from panel_user import User
-    from slicer_double.scripted import load_module
+    from panels import open_panel
 
-    module = load_module(MODULE)
-    module.enter()
+    module = open_panel("XAISaliency")
     return User(slicer_app, module)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+from panels import open_panel, seen_panel
 from PySide6 import QtCore, QtTest, QtWidgets
 from slicer_double import helpers
 from slicer_double.watchdog import watchdog
@@ -28,7 +29,7 @@ class User:
 
     @property
     def panel(self) -> Any:
-        return self.module.widgetRepresentation().self().panel
+        return seen_panel(self.module)
 
     @property
     def ui(self) -> Any:
@@ -55,7 +56,9 @@ class User:
         """Replace the text of a line, without Enter."""
         with watchdog().watching():
             widget.selectAll()
-            QtTest.QTest.keyClicks(widget, text)
+        for letter in text:  # a person types one after the other
+            with watchdog().watching():
+                QtTest.QTest.keyClicks(widget, letter)
         self.app.processEvents()
 
     def choose(self, combo: Any, text: str) -> None:
@@ -116,6 +119,36 @@ class User:
         self.click(self.ui.runButton)
         self.waits(lambda: len(self.panel.logic.results()) > before)
         return self.panel.result.shown
+
+    @property
+    def tray(self) -> Any:
+        """The job tray below the panel."""
+        return self.module.widgetRepresentation().self().tray
+
+    def jobs(self) -> Any:
+        """The job tray's entries, newest first."""
+        return self.tray._home.tray.entries
+
+    def presses(self, button: str) -> None:
+        """A button of the job tray, such as "open"."""
+        if self.tray.root.collapsed:
+            self.tray.root.collapsed = False
+            self.app.processEvents()
+        self.waits(self.tray.buttons[button].isEnabled, 20)
+        helpers.click(self.tray.buttons[button])
+
+    def stops_all_jobs(self) -> None:
+        """Cancel, in the job tray, whatever runs."""
+        for entry in self.jobs():
+            if entry.active:
+                self.tray.choose(entry.id)
+                assert self.tray.chosen.id == entry.id
+                self.presses("cancel")
+        self.waits(lambda: not any(entry.active for entry in self.jobs()))
+
+    def opens_module_again(self, name: str) -> None:
+        """After it was closed."""
+        self.module = open_panel(name)
 
     def close_module(self) -> None:
         """As when Slicer closes."""

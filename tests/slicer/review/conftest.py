@@ -14,8 +14,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from review_server import running_review_server
 
-MODULE = Path(__file__).parents[3] / "SlicerXAIExtension" / "XAIReview" / "XAIReview.py"
-
 
 @pytest.fixture(scope="session")
 def review_server(tiny_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
@@ -27,9 +25,8 @@ def review_server(tiny_home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def user(slicer_app: Any) -> Any:
     """A person in front of the open module."""
+    from panels import open_panel
     from review_user import ReviewUser
-    from slicer_double.scripted import load_module
 
-    module = load_module(MODULE)
-    module.enter()
+    module = open_panel("XAIReview")
     return ReviewUser(slicer_app, module)

@@ -36,6 +36,7 @@ def opened(user: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(opener, "fetch", lambda *_: image_of(Volume(brain, AFFINE)))
     monkeypatch.setattr(opener, "explain", lambda *_: prepared)
     catalogue = Catalogue("1", (Method("quality", "", "", {}),), (Model("regions", "classifier", (), LABELS),), {})
+    user.panel.server._follows = True  # nobody listens there: the other tab is not to connect too, and lose the server
     user.panel.server._connected(ReviewServer(Client("http://127.0.0.1:1"), catalogue))
     user.waits(lambda: user.rows() == ["brain"])
     user.opens_image("brain")

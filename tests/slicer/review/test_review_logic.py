@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,10 @@ def origin(image: str = "p01", digest: str = "d1", server: str = "http://here") 
     return Origin(server, image, digest)
 
 
+GRAPH = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
+"""A PNG picture of one pixel."""
+
+
 def prepared(lesions: dict[str, Volume] | None = None) -> Any:
     """A result: the first map speaks for its class at the landmark, the second against, the third is empty."""
     from XAIReviewLib.prepared import Map, Prepared, place_of
@@ -41,7 +46,7 @@ def prepared(lesions: dict[str, Volume] | None = None) -> Any:
         label: Map(Volume(array, AFFINE), 1.0, place_of(Volume(array, AFFINE)))
         for label, array in ({} if lesions else arrays).items()
     }
-    return Prepared({"tables": {}, "image_id": "x"}, "7", maps, lesions or {}, b"\x89PNG", None)
+    return Prepared({"tables": {}, "image_id": "x"}, "7", maps, lesions or {}, GRAPH, None)
 
 
 def opened(logic: Any, where: Any = None, lesions: dict[str, Volume] | None = None) -> Any:
@@ -73,7 +78,7 @@ def test_an_opened_image(logic: Any) -> None:
     assert logic.shown.node is found.node
     assert found.complete
     assert found.image_id == "p01"
-    assert found.graph == b"\x89PNG"
+    assert found.graph == GRAPH
     assert list(found.maps) == list(LABELS)
     assert np.allclose(logic.place(found, "left"), LANDMARK, atol=1.5)
     assert np.allclose(logic.place(found, "right"), LANDMARK, atol=1.5)

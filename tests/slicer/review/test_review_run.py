@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
+from panels import open_panel
 from PySide6 import QtCore, QtTest, QtWidgets
 from review_server import IMAGES, SEGMENTER
 from saliency_scenes import segment
 from slicer_double import helpers
-from slicer_double.scripted import load_module
 
 from slicerxai.data.io import read_volume
 from slicerxai.server.worklist_store import FOLDER
-
-MODULE = Path(__file__).parents[3] / "SlicerXAIExtension" / "XAIReview" / "XAIReview.py"
 
 
 @pytest.fixture
@@ -190,8 +188,7 @@ def test_decisions_survive_server_and_panel(scored: Any, review_server: Any) -> 
     assert not user.ui.saveButton.enabled
     user.close_module()
     review_server.start()
-    user.module = load_module(MODULE)
-    user.module.enter()
+    user.module = open_panel("XAIReview")
     assert user.panel.logic.shown.image_id == order[3]  # it is in the scene, with what was entered
     user.connects(review_server.url)
     assert user.rows(3) == ["open", "accepted", "corrected", "marked wrong"]

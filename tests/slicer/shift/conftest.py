@@ -16,8 +16,6 @@ from small_cohort import write_cohort
 
 __all__ = ["own_server", "server"]
 
-MODULE = Path(__file__).parents[3] / "SlicerXAIExtension" / "XAIShift" / "XAIShift.py"
-
 
 @pytest.fixture(scope="session")
 def shift_server(server: Any) -> Any:
@@ -31,9 +29,8 @@ def shift_server(server: Any) -> Any:
 @pytest.fixture
 def user(slicer_app: Any) -> Any:
     """A person in front of the open module."""
+    from panels import open_panel
     from shift_user import ShiftUser
-    from slicer_double.scripted import load_module
 
-    module = load_module(MODULE)
-    module.enter()
+    module = open_panel("XAIShift")
     return ShiftUser(slicer_app, module)

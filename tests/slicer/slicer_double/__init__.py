@@ -25,7 +25,7 @@ def install() -> Any:
     application.setQuitOnLastWindowClosed(False)
     _remove_leaked_names(slicer)
 
-    from . import dialogs, pythonqt, timers
+    from . import dialogs, i18n, pythonqt, timers
 
     sys.modules["qt"] = pythonqt.make_qt_module()
     timers.watch_timers()
@@ -42,7 +42,7 @@ def install() -> Any:
         setattr(slicer, widget.__name__, widget)
     slicer.qSlicerScriptedLoadableModule = scripted.LoadedModule
     _add_module(slicer, "ScriptedLoadableModule", {n: v for n, v in vars(scripted).items() if n.startswith("Scripted")})
-    _add_module(slicer, "i18n", {"tr": lambda text: text, "translate": lambda context, text: text})
+    i18n.provide()
     dialogs.record_instead_of_showing()
     return application
 

@@ -122,8 +122,31 @@ class Recorded:
     answers: deque[Any] = field(default_factory=deque)
 
 
+class ModuleSelector:
+    """Stand-in for qSlicerModuleSelectorToolBar, which `slicer.util.selectModule` uses."""
+
+    def __init__(self, manager: ModuleManager) -> None:
+        self._manager = manager
+        self.selectedModule = ""
+
+    def selectModule(self, name: str) -> None:
+        """Leave the module that is shown, and show another one; one that is not loaded changes nothing."""
+        module = self._manager.module(name)
+        if module is None or name == self.selectedModule:
+            return
+        before = self._manager.module(self.selectedModule)
+        if before is not None:
+            before.exit()
+        module.enter()
+
+
 class MainWindow(QtWidgets.QMainWindow):
     """Named as Slicer's, so that `slicer.util.mainWindow()` finds it. Never shown."""
+
+    _selector: Any = None
+
+    def moduleSelector(self) -> Any:
+        return self._selector
 
 
 patch_class(MainWindow)
@@ -160,6 +183,7 @@ class Application:
             vtk.vtkObject.GlobalWarningDisplayOn()
         self._main_window = MainWindow()
         self._main_window.objectName = "qSlicerMainWindow"
+        self._main_window._selector = ModuleSelector(self._module_manager)
 
     def _build(self) -> None:
         self._logic.SetHomeDirectory(self.temporaryPath)

@@ -140,6 +140,7 @@ class LoadedModule:
         representation = self.widgetRepresentation()
         representation.resize(480, 900)
         representation.show()
+        slicer.util.moduleSelector().selectedModule = self.name
         widget = representation.self()
         if hasattr(widget, "enter"):
             widget.enter()
@@ -151,6 +152,8 @@ class LoadedModule:
         if hasattr(widget, "exit"):
             widget.exit()
         self._representation.hide()
+        if slicer.util.moduleSelector().selectedModule == self.name:
+            slicer.util.moduleSelector().selectedModule = ""
 
     def unload(self) -> None:
         """What Slicer does when it closes: `cleanup()`, then the panel is deleted."""

@@ -171,7 +171,14 @@ class SliceView(View):
         self._actor = vtk.vtkActor2D()
         self._actor.SetMapper(self._mapper)
         self._actor.GetProperty().SetDisplayLocationToBackground()
-        self._renderer.AddViewProp(self._actor)
+        self._put_below()
+
+    def _put_below(self) -> None:
+        """Draw the image first, else black is seen through translucent outlines that are older than the view."""
+        others = list(self._renderer.GetViewProps())
+        self._renderer.RemoveAllViewProps()
+        for prop in (self._actor, *others):
+            self._renderer.AddViewProp(prop)
 
     def close(self) -> None:
         super().close()
@@ -287,6 +294,7 @@ class LayoutManager:
             widget.mrmlSliceNode().SetLayoutColor(*colour)
             self._slices[name] = widget
         self._three_d = ThreeDWidget(scene, application_logic)
+        self._scene_tag = observe(scene, slicer.vtkMRMLScene.EndBatchProcessEvent, self._arrange_anew)
 
     @property
     def layout(self) -> int:
@@ -317,6 +325,18 @@ class LayoutManager:
     def _arrange(self, *_arguments: Any) -> None:
         """Make the views of a described layout where they are missing, as qMRMLLayoutManager does."""
         with watchdog().excused():
+            self._make_views()
+
+    def _arrange_anew(self, *_arguments: Any) -> None:
+        """Put all views into the layout anew, as qMRMLLayoutManager does after a scene was read: only a change of its
+        view then lets a displayable manager draw what was added meanwhile (outlines of segments).
+        """
+        with watchdog().excused():
+            for mapped in (0, 1):
+                self._three_d.mrmlViewNode().SetMappedInLayout(mapped)
+            for widget in self._slices.values():
+                widget.mrmlSliceNode().SetMappedInLayout(0)
+                widget.sliceLogic().ResizeSliceNode(_SIZE, _SIZE)
             self._make_views()
 
     def _make_views(self) -> None:
@@ -375,5 +395,6 @@ class LayoutManager:
 
     def close(self) -> None:
         unobserve(self._layout_node, self._tag)
+        unobserve(self._scene, self._scene_tag)
         for view in self.views():
             view.close()

@@ -14,7 +14,12 @@ from types import FrameType
 
 from PySide6 import QtCore
 
-BLOCK_LIMIT = 1.0  # seconds; generous, as slow machines and disks are not the panel's fault
+BLOCK_LIMIT = 1.0
+"""Seconds that events may wait; generous, as slow machines and disks are not the panel's fault."""
+COMPUTE_LIMIT = 0.5
+"""Seconds of them that the main thread may compute. People notice 0.1; but the tracing of coverage and the double's own
+widgets compute too, and showing a result has been measured at 0.10 to 0.20 with them.
+"""
 BLOCKING_CALLS = frozenset({"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "time.sleep"})
 """Audit events of what may take any time, however fast it happens to be here."""
 _BEAT_MS = 10
@@ -23,9 +28,10 @@ _BEAT_MS = 10
 class Watchdog:
     """Looks only while somebody pumps events or clicks: between these the test itself is at work.
 
-    The clock is wall time minus the time in which the main thread was ready to run but the machine gave it no
-    processor (Linux: second figure of /proc/self/task/<id>/schedstat), minus excused time. So computing, sleeping,
-    waiting for a socket, a lock or the interpreter lock all count, and a busy machine does not.
+    The clock is wall time minus the time in which the main thread, or another thread of Python that it may wait for,
+    was ready to run but the machine gave it no processor (Linux: second figure of /proc/self/task/<id>/schedstat),
+    minus excused time; at least what the main thread computed counts. So computing, sleeping, waiting for a socket, a
+    lock or the interpreter lock all count, and a busy machine does not.
 
     Attributes:
         stalls: what was found, each with the stack of the main thread at that time, if seen.
@@ -38,8 +44,11 @@ class Watchdog:
         self._depth = 0
         self._excused_depth = 0
         self._excused = 0.0
+        self._excused_cpu = 0.0
+        self._starved: dict[int, float] = {}
         self._last = 0.0
         self._last_wall = 0.0
+        self._last_cpu = 0.0
         self._stack = ""
         self._timer = QtCore.QTimer()
         self._timer.setInterval(_BEAT_MS)
@@ -72,7 +81,7 @@ class Watchdog:
     @contextmanager
     def excused(self) -> Iterator[None]:
         """This time does not count (drawing by software OpenGL, which a graphics card does in milliseconds)."""
-        start = self._clock()
+        start, computed = self._clock(), self._computed()
         self._excused_depth += 1
         try:
             yield
@@ -80,22 +89,28 @@ class Watchdog:
             self._excused_depth -= 1
             if self._excused_depth == 0:
                 self._excused += self._clock() - start
+                self._excused_cpu += self._computed() - computed
             self._last_wall = time.perf_counter()
 
     def _clock(self) -> float:
-        try:
-            waited = int(self._schedstat.read_text().split()[1]) / 1e9
-        except OSError:  # not Linux: a busy machine counts too
-            waited = 0.0
-        return time.perf_counter() - waited - self._excused
+        return time.perf_counter() - _starved(self._schedstat) - self._excused
+
+    def _computed(self) -> float:
+        return time.thread_time() - self._excused_cpu
 
     def _restart(self) -> None:
         self._last, self._last_wall, self._stack = self._clock(), time.perf_counter(), ""
+        self._last_cpu = self._computed()
+        self._starved = _others_starved()
 
     def _beat(self) -> None:
         seconds = self._clock() - self._last
+        computed = self._computed() - self._last_cpu
         if seconds > BLOCK_LIMIT:
-            self.stalls.append(f"events waited {seconds:.2f} s\n{self._stack}")
+            now = _others_starved()
+            seconds = max(computed, seconds - sum(now[one] - self._starved.get(one, 0.0) for one in now))
+        if seconds > BLOCK_LIMIT or computed > COMPUTE_LIMIT:
+            self.stalls.append(f"events waited {seconds:.3f} s (computing {computed:.3f} s)\n{self._stack}")
         self._restart()
 
     def _audit(self, event: str, _arguments: tuple[object, ...]) -> None:
@@ -106,11 +121,10 @@ class Watchdog:
 
     def _sample(self) -> None:
         while True:
-            time.sleep(0.05)
+            time.sleep(BLOCK_LIMIT / 5)
             late = time.perf_counter() - self._last_wall > BLOCK_LIMIT / 2
             if self._depth and not self._excused_depth and late and not self._stack:
-                frame = sys._current_frames().get(self._main)
-                self._stack = _stack(frame)
+                self._stack = _stack(sys._current_frames().get(self._main))
 
 
 def _audited(sleep: Callable[[float], None]) -> Callable[[float], None]:
@@ -125,7 +139,22 @@ def _audited(sleep: Callable[[float], None]) -> Callable[[float], None]:
 
 
 def _stack(frame: FrameType | None) -> str:
-    return "".join(traceback.format_stack(frame)[-4:])
+    lines = traceback.format_stack(frame)
+    return "".join([*[line for line in lines[:-2] if "slicer_double" not in line][-6:], *lines[-2:]])
+
+
+def _starved(schedstat: Path) -> float:
+    """Seconds that a thread was ready to run but got no processor."""
+    try:
+        return int(schedstat.read_text().split()[1]) / 1e9
+    except (OSError, IndexError):  # not Linux, or the thread has ended: a busy machine counts too
+        return 0.0
+
+
+def _others_starved() -> dict[int, float]:
+    """The same of Python's other threads, by their ids."""
+    found = [one.native_id for one in threading.enumerate() if one is not threading.main_thread()]
+    return {one: _starved(Path(f"/proc/self/task/{one}/schedstat")) for one in found if one is not None}
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from slicerxai.data.io import stem_of, suffix_of
-from slicerxai.errors import InputError
+from slicerxai.errors import InputError, shortened
 
 Prefer = Literal["preprocessed", "raw"]
 
@@ -72,7 +72,7 @@ def read_table(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
         raise InputError(msg) from error
     header = [name.strip() for name in lines[0]] if lines else []
     if not header or len(set(header)) < len(header):
-        msg = f"{path}: the first line must name each column once, found {header}"
+        msg = f"{path}: the first line must name each column once, found {shortened(header)}"
         raise InputError(msg)
     rows = []
     for number, line in enumerate(lines[1:], start=2):

@@ -7,9 +7,12 @@ from pathlib import Path
 from slicerxai.data.case import Case
 from slicerxai.data.io import suffix_of
 from slicerxai.data.readers.naming import MODALITIES, Prefer, metadata, numeric_columns, read_table
-from slicerxai.errors import InputError
+from slicerxai.errors import InputError, shortened
 
 DESCRIPTION = "a CSV file (or a folder with one) with columns case_id, FLAIR, T1 …, mask or mask_RATER …, metadata …"
+
+_LONGEST = 1000
+"""Characters of a path."""
 
 
 def recognises(path: Path) -> bool:
@@ -28,7 +31,7 @@ def read(path: Path, prefer: Prefer) -> list[Case]:
     rows = read_table(table)
     columns = {name for row in rows for name in row}
     if "case_id" not in columns:
-        msg = f"{table}: needs a column case_id, found {', '.join(sorted(columns)) or 'no rows'}"
+        msg = f"{table}: needs a column case_id, found {shortened(sorted(columns)) if columns else 'no rows'}"
         raise InputError(msg)
     raters = {name: _rater(name) for name in columns if name == "mask" or name.startswith("mask_")}
     modalities = {name: MODALITIES.get(name.upper(), name.upper()) for name in columns if _is_modality(name, rows)}
@@ -42,7 +45,7 @@ def _case(
     table: Path, row: dict[str, str], modalities: dict[str, str], raters: dict[str, str], numeric: set[str]
 ) -> Case:
     if "case_id" not in row:
-        msg = f"{table}: a row has no case_id: {row}"
+        msg = f"{table}: a row has no case_id: {shortened(row)}"
         raise InputError(msg)
     name = row["case_id"]
     return Case(
@@ -63,10 +66,14 @@ def _is_modality(column: str, rows: list[dict[str, str]]) -> bool:
 
 
 def _confined(table: Path, case: str, value: str) -> Path:
+    if len(value) > _LONGEST or not value.isprintable():
+        msg = f"{table}, case {shortened(case)}: {shortened(value)} is no path of a file"
+        raise InputError(msg)
     folder = table.parent.resolve()
     path = table.parent / value
     if not path.resolve().is_relative_to(folder):
-        msg = f"{table}, case {case!r}: {value!r} lies outside the table's folder; give a path relative to {folder}"
+        where = f"{table}, case {shortened(case)}: {shortened(value)}"
+        msg = f"{where} lies outside the table's folder; give a path relative to {folder}"
         raise InputError(msg)
     return path
 

@@ -13,22 +13,27 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
-from monailabel.tasks.activelearning.random import Random
 
 from slicerxai import __version__
 from slicerxai.errors import InputError, NotFoundError
 from slicerxai.models.store import ModelStore, digest
 from slicerxai.models.training import SEGMENTERS
 from slicerxai.monitoring.alarm_store import AlarmStore
+from slicerxai.server.dicomweb.access import is_url
+from slicerxai.server.dicomweb.archive import archive_of
+from slicerxai.server.logs import redaction
 from slicerxai.server.monailabel.aligned_training import TrainOnLesions
 from slicerxai.server.monailabel.batch import BatchInfer
 from slicerxai.server.monailabel.datastore import harden
+from slicerxai.server.monailabel.dicom_datastore import DicomDatastore
 from slicerxai.server.monailabel.image_files import channel_paths
 from slicerxai.server.monailabel.models import StoredModels, StoredModelTask, classifiers
 from slicerxai.server.monailabel.quality import Quality
+from slicerxai.server.monailabel.random_sampling import AnyUnlabelled
 from slicerxai.server.monailabel.review_training import TrainOnReviews
 from slicerxai.server.monailabel.sampling import UncertaintyFirst
 from slicerxai.server.monailabel.scoring import Agreement
+from slicerxai.server.monailabel.sessions import WholeSessions
 from slicerxai.server.monailabel.suspicion import SuspicionFirst
 from slicerxai.server.monailabel.training import TrainOnLabels
 from slicerxai.server.monailabel.uncertainty import predicted_entropy
@@ -59,10 +64,24 @@ class SlicerXAIApp(MONAILabelApp):
             logger.warning(NO_MODEL)
 
     def init_datastore(self) -> Datastore:
+        if is_url(self.studies):
+            archive = archive_of(self.studies)
+            archive.last_listing()  # already asks
+            return DicomDatastore(archive)
         datastore = super().init_datastore()
         if isinstance(datastore, LocalDatastore):
             harden(datastore)
+            redaction.follow(datastore.list_images)
         return datastore
+
+    def _load_sessions(self, load: bool = False) -> WholeSessions | None:
+        from monailabel.config import settings as monailabel_settings
+
+        if not load:
+            return None
+        return WholeSessions(
+            monailabel_settings.MONAI_LABEL_SESSION_PATH, monailabel_settings.MONAI_LABEL_SESSION_EXPIRY
+        )
 
     def init_infers(self) -> Mapping[str, InferTask]:
         return StoredModels(self.store)
@@ -76,7 +95,7 @@ class SlicerXAIApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, Strategy]:
         return {
-            "random": Random(),
+            "random": AnyUnlabelled(),
             "uncertainty": UncertaintyFirst(self.store, self.uncertainty),
             "suspicion": SuspicionFirst(self.worklists),
         }

@@ -11,18 +11,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from monailabel.datastore.local import LocalDatastore
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
 from monailabel.interfaces.utils.app import app_instance
 
 from slicerxai.errors import ConflictError, InputError, NotFoundError, UserError
+from slicerxai.server.audit import note_study
 from slicerxai.server.eventloop import Arguments, Rule
 from slicerxai.server.monailabel.app import SlicerXAIApp
-from slicerxai.server.monailabel.image_files import image_path
+from slicerxai.server.monailabel.background import check_room
+from slicerxai.server.monailabel.image_files import image_path, inside
 from slicerxai.server.monailabel.json_input import json_object
 from slicerxai.server.monailabel.models import classifiers, result_suffix
 from slicerxai.server.monailabel.quality import required_alarm
 from slicerxai.server.monailabel.training import TrainOnLabels
-from slicerxai.server.monailabel.uploads import SUFFIXES, check_file_name, check_label, read_upload
+from slicerxai.server.monailabel.uploads import SUFFIXES, check_file_name, check_label, drop_folders, read_upload
 
 _ID = re.compile(r"[^\W_](?:[\w .()+-]{0,126}[\w()+-])?")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -85,6 +89,7 @@ def batch(arguments: Arguments) -> None:
             msg = f"bad {key} {value!r}; a whole number from 0 to 10000 is accepted"
             raise InputError(msg)
     _check_texts(params, ("client_id", "device", "gpus", "logging"))
+    check_room("batch_infer")
 
 
 def train(arguments: Arguments) -> None:
@@ -102,6 +107,7 @@ def train(arguments: Arguments) -> None:
     _check_texts(params, ("gpus", "device", "client_id"))
     _, _, parameters = task.parse(params)
     task.cases(app.datastore(), parameters)
+    check_room("train", enqueue=bool(arguments["enqueue"]))
 
 
 def score(arguments: Arguments) -> None:
@@ -112,7 +118,13 @@ def score(arguments: Arguments) -> None:
         raise NotFoundError(msg)
     if arguments["method"] == "quality":
         _score_quality(arguments)
-        return
+    else:
+        _score_agreement(arguments)
+    check_room("scoring")
+
+
+def _score_agreement(arguments: Arguments) -> None:
+    """Two tags of labels to compare."""
     params = _known_keys(arguments["params"], ("y", "y_pred", "gpus", "client_id"))
     for key in ("y", "y_pred"):
         if key in params:
@@ -155,12 +167,16 @@ def add_image(arguments: Arguments) -> None:
     _info(arguments["params"], "params")
     suffix = check_file_name(arguments["file"].filename)
     image = arguments["image"] if arguments["image"] is not None else arguments["file"].filename[: -len(suffix)]
+    note_study(image)
     if not _ID.fullmatch(image) or image.lower().endswith(SUFFIXES):
         msg = f"bad image id {image!r}; letters, digits, spaces and ._()+- are accepted, at most 128, no file suffix"
         raise InputError(msg)
-    if _app().datastore().get_labels_by_image_id(image):
+    datastore = _app().datastore()
+    if datastore.get_labels_by_image_id(image):
         msg = f"image {image!r} has labels and is not replaced; choose another id or delete it first"
         raise ConflictError(msg)
+    if image in datastore.list_images():
+        image_path(datastore, image)
     read_upload(arguments["file"])
     arguments["image"] = image
 
@@ -168,8 +184,13 @@ def add_image(arguments: Arguments) -> None:
 def save_label(arguments: Arguments) -> None:
     """`PUT /datastore/label`: a labelmap on the grid of a known image, under a plain tag."""
     _info(arguments["params"], "params")
-    _check_tag(arguments["tag"])
-    check_label(arguments["label"], image_path(_app().datastore(), arguments["image"]))
+    tag, datastore, image = _check_tag(arguments["tag"]), _app().datastore(), arguments["image"]
+    path = image_path(datastore, image)
+    _label_folder(datastore, tag)
+    if tag in datastore.get_labels_by_image_id(image):
+        _label(datastore, image, tag)
+    drop_folders(arguments["label"])
+    check_label(arguments["label"], path)
 
 
 def known_image(name: str) -> Rule:
@@ -198,6 +219,7 @@ def known_label(name: str) -> Rule:
         if tag not in tags:
             msg = f"image {image!r} has no label {tag!r}; it has {', '.join(sorted(tags)) or 'none'}"
             raise NotFoundError(msg)
+        _label(datastore, image, tag)
         for key in ("info", "params"):
             if key in arguments:
                 _info(arguments[key], key)
@@ -211,9 +233,14 @@ def dataset(arguments: Arguments) -> None:
     if limit is not None and limit < 1:
         msg = f"bad limit_cases {limit}; a number from 1 is accepted"
         raise InputError(msg)
-    if not _app().datastore().datalist():
+    datastore = _app().datastore()
+    images = datastore.get_labeled_images()
+    if not images:
         msg = "no image has a submitted label yet, so there is no dataset to download"
         raise NotFoundError(msg)
+    for image in images:
+        image_path(datastore, image)
+        _label(datastore, image, DefaultLabelTag.FINAL.value)
 
 
 def create_session(arguments: Arguments) -> None:
@@ -256,13 +283,6 @@ def gpu(arguments: Arguments) -> None:
         raise NotFoundError(msg)
 
 
-def dicom_proxy(arguments: Arguments) -> None:
-    """The proxy asks the DICOMweb server that holds the studies."""
-    if not _app().studies.startswith(("http://", "https://")):
-        msg = "the studies are a local folder; there is no DICOMweb server behind this route"
-        raise NotFoundError(msg)
-
-
 def from_monailabel(error: MONAILabelException) -> UserError | None:
     """MONAI Label's complaint as a user's error, when it is one."""
     if isinstance(error, ImageNotFoundException | LabelNotFoundException):
@@ -277,6 +297,17 @@ def _check_tag(tag: object) -> str:
     return tag
 
 
+def _label(datastore: Datastore, image: str, tag: str) -> None:
+    """Refuses a label that is a link out of the studies."""
+    inside(datastore, Path(datastore.get_label_uri(image, tag)), f"label {tag!r} of image {image!r}")
+
+
+def _label_folder(datastore: Datastore, tag: str) -> None:
+    """Refuses a tag whose folder is a link out of the studies."""
+    if isinstance(datastore, LocalDatastore):
+        inside(datastore, Path(datastore._datastore.label_path(tag)), f"the folder of labels {tag!r}")
+
+
 def _check_infer_params(params: Mapping[str, Any]) -> None:
     if "label_tag" in params:
         _check_tag(params["label_tag"])
@@ -284,8 +315,10 @@ def _check_infer_params(params: Mapping[str, Any]) -> None:
 
 
 def _check_texts(params: Mapping[str, Any], keys: tuple[str, ...]) -> None:
+    """Refuses what is no text; MONAI Label's client that was made without an id says so by a client_id of null."""
     for key in keys:
-        if not isinstance(params.get(key, ""), str):
+        unnamed = key == "client_id" and params.get(key) is None
+        if not unnamed and not isinstance(params.get(key, ""), str):
             msg = f"bad {key} {params[key]!r}; text is accepted"
             raise InputError(msg)
 

@@ -6,7 +6,35 @@ import logging
 
 from monailabel.utils.async_tasks import utils
 
+from slicerxai.server.problems import TooManyJobsError
+
 logger = logging.getLogger(__name__)
+
+WAITING_TASKS = 8
+"""Tasks of one kind that may wait for the one that runs."""
+REMEMBERED_TASKS = 50
+"""Tasks of one kind whose ends are remembered."""
+RETRY_SECONDS = 60
+
+
+def check_room(method: str, *, enqueue: bool = False) -> None:
+    """Forget tasks that ended long ago, and see whether one more may be asked for.
+
+    Args:
+        method: "train", "scoring" or "batch_infer".
+        enqueue: it may wait for the one that runs.
+
+    Raises `TooManyJobsError`.
+    """
+    del utils.background_tasks.get(method, [])[: -REMEMBERED_TASKS - WAITING_TASKS]
+    executor = utils.background_executors.get(method)
+    waiting = 0 if executor is None else executor._work_queue.qsize()
+    if waiting >= WAITING_TASKS:
+        msg = f"{waiting} tasks of this kind wait already, which is the limit; try again later"
+        raise TooManyJobsError(msg, retry_after=RETRY_SECONDS)
+    if (utils.processes(method) or waiting) and not enqueue:
+        msg = "a task of this kind is at work already; try again when it has ended, or stop it with DELETE"
+        raise TooManyJobsError(msg, retry_after=RETRY_SECONDS)
 
 
 def stop_background_tasks() -> None:

@@ -21,6 +21,8 @@ def configure() -> None:
     import json
 
     os.environ.setdefault("PYTHONPATH", "")  # MONAI Label's background tasks read it unconditionally
+    # torch would make a folder of a name that anyone can guess where all users may write
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings().home / "torch"))
     from monailabel.config import settings as monailabel_settings
 
     fixed = dict(FIXED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from slicerxai.errors import InputError
+from slicerxai.errors import InputError, shortened
 
 
 def json_object(text: str | None, what: str) -> dict[str, Any]:
@@ -16,10 +16,10 @@ def json_object(text: str | None, what: str) -> dict[str, Any]:
         value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        msg = f"{what} is no valid JSON ({reason}): {_short(text)}"
+        msg = f"{what} is no valid JSON ({reason}): {shortened(text, 60)}"
         raise InputError(msg) from None
     if not isinstance(value, dict):
-        msg = f"{what} must be a JSON object such as {{}}, got {_short(text)}"
+        msg = f"{what} must be a JSON object such as {{}}, got {shortened(text, 60)}"
         raise InputError(msg)
     return value
 
@@ -27,7 +27,3 @@ def json_object(text: str | None, what: str) -> dict[str, Any]:
 def _no_constant(name: str) -> NoReturn:
     msg = f"{name} is not a JSON number"
     raise ValueError(msg)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."

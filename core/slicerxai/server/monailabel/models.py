@@ -12,6 +12,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from slicerxai.errors import InputError
 from slicerxai.models.store import ModelStore
+from slicerxai.server.inference import infer
 from slicerxai.server.pool import shared_pool
 
 RESULT_SUFFIXES = (".nii.gz", ".nrrd")
@@ -51,7 +52,7 @@ class StoredModelTask(InferTask):
         with tempfile.NamedTemporaryFile(prefix="slicerxai-", suffix=suffix, delete=False) as file:
             out = Path(file.name)
         try:
-            report = shared_pool().infer(self.name, dict(request["paths"]), out)
+            report = infer(shared_pool(), self.name, dict(request["paths"]), out)
         except BaseException:
             out.unlink(missing_ok=True)
             raise

@@ -11,6 +11,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 
 from slicerxai.errors import InputError, UserError
 from slicerxai.models.store import ModelStore, digest
+from slicerxai.server.monailabel.image_files import case_images
 from slicerxai.server.monailabel.models import classifiers, segmenters
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,10 @@ class UncertaintyFirst(Strategy):
         if name not in models:
             msg = f"name one of the models {', '.join(models)} as 'model', got {name!r}"
             raise InputError(msg)
+        cases = set(case_images(datastore, tuple(self.store.describe(name)["channels"])))
+        images = [image for image in images if image in cases]
+        if not images:
+            return None
         scores, unusable = self._scores(images, name, datastore)
         if not scores:
             return {"id": images[0], "reason": f"first unlabelled image; none could be scored: {unusable[0]}"}

@@ -34,6 +34,11 @@ def check_file_name(name: str | None) -> str:
     return suffix
 
 
+def drop_folders(upload: UploadFile) -> None:
+    """Keep the last part of the file's name: MONAI Label's own client sends the whole path on the sender's machine."""
+    upload.filename = re.split(r"[/\\]", upload.filename or "")[-1]
+
+
 def read_upload(upload: UploadFile) -> Volume:
     """The volume in an uploaded file, which is left at its start.
 

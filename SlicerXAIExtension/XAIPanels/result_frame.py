@@ -1,0 +1,125 @@
+"""The frame of a section of results: which one is shown, opening its report, removing, and undoing that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from slicer.i18n import tr as _
+
+from .choosing import enable, offer_nodes
+from .parameters import PanelParameters
+
+
+class FrameLogic(Protocol):
+    """What the frame needs of a panel's logic."""
+
+    removed: tuple[Any, ...]
+
+    def parameters(self) -> PanelParameters: ...
+
+    def results(self) -> list[Any]: ...
+
+    def show(self, node: Any) -> None: ...
+
+    def remove(self, nodes: list[Any]) -> None: ...
+
+    def undo(self) -> list[Any]: ...
+
+
+class ResultFrame:
+    """Shows what the logic holds.
+
+    Args:
+        empty: what to say while there is no result.
+        fill: called with the result node whose words are to be shown.
+        open_report: asked to open the report of a result node.
+        changed: called whenever another result was chosen.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        logic: FrameLogic,
+        empty: str,
+        fill: Callable[[Any], None],
+        open_report: Callable[[Any], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.ui = ui
+        self._logic = logic
+        self._fill = fill
+        self._changed = changed
+        self._nodes: list[Any] = []
+        ui.emptyLabel.text = empty
+        ui.resultCombo.connect("currentIndexChanged(int)", self._show_chosen)
+        ui.reportButton.connect("clicked()", lambda: open_report(self.shown))
+        ui.removeButton.connect("clicked()", self._remove)
+        ui.clearButton.connect("clicked()", self._clear)
+        ui.undoButton.connect("clicked()", self._undo)
+        self.say("")
+
+    @property
+    def shown(self) -> Any:
+        """The result node that is chosen, or None."""
+        index = self.ui.resultCombo.currentIndex
+        return self._nodes[index] if 0 <= index < len(self._nodes) else None
+
+    def show(self, node: Any) -> None:
+        """Show a result in the views and in the panel."""
+        self._logic.show(node)
+        self.update()
+
+    def update(self) -> None:
+        """Follow the scene: results may have come, gone or been renamed."""
+        self._nodes = self._logic.results()
+        offer_nodes(self.ui.resultCombo, self._nodes, self._logic.parameters().shown)
+        node = self.shown
+        self.ui.emptyLabel.visible = node is None
+        self.ui.resultPanel.visible = node is not None
+        self.ui.undoButton.visible = bool(self._logic.removed)
+        self.say("")
+        if node is not None:
+            self._fill(node)
+
+    def refresh(self, report_reason: str) -> None:
+        """Enable what can be used.
+
+        Args:
+            report_reason: why no report can be opened; empty when it can.
+        """
+        enable(self.ui.reportButton, report_reason, _("Open the full report in the web browser."))
+        enable(self.ui.removeButton, "", _("Remove this result from the scene; the image stays."))
+        enable(self.ui.clearButton, "", _("Remove all results of this panel from the scene; the images stay."))
+        enable(self.ui.undoButton, "", _("Bring back what was removed last."))
+
+    def say(self, text: str) -> None:
+        """A sentence below the tables."""
+        self.ui.resultState.text = text
+        self.ui.resultState.visible = bool(text)
+
+    def _show_chosen(self, _index: int) -> None:
+        if self.shown is not None:
+            self.show(self.shown)
+            self._changed()
+
+    def _remove(self) -> None:
+        if self.shown is not None:
+            self._logic.remove([self.shown])
+            self._show_last()
+
+    def _clear(self) -> None:
+        self._logic.remove(self._logic.results())
+        self._show_last()
+
+    def _undo(self) -> None:
+        self._logic.undo()
+        self._show_last()
+
+    def _show_last(self) -> None:
+        remaining = self._logic.results()
+        if remaining:
+            self.show(remaining[-1])
+        else:
+            self.update()
+        self._changed()
