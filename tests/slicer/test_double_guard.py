@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import subprocess
 import sys
@@ -276,6 +277,26 @@ def test_long_wait_of_the_test_itself_and_excused_drawing_are_no_fault(inner: An
     qt.QTimer.singleShot(0, draws_slowly)
     time.sleep(0.01)
     slicer_app.processEvents()
+    assert inner.finish() == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_collecting_garbage_is_no_fault(inner: Any, slicer_app: Any) -> None:
+    import qt
+    from slicer_double.watchdog import watchdog
+
+    def much_garbage(phase: str, _details: dict[str, int]) -> None:
+        if phase == "start":
+            time.sleep(0.4)
+
+    watchdog()
+    gc.callbacks.append(much_garbage)
+    try:
+        qt.QTimer.singleShot(0, gc.collect)
+        time.sleep(0.01)
+        slicer_app.processEvents()
+    finally:
+        gc.callbacks.remove(much_garbage)
     assert inner.finish() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import threading
 import time
@@ -31,7 +32,8 @@ class Watchdog:
     The clock is wall time minus the time in which the main thread, or another thread of Python that it may wait for,
     was ready to run but the machine gave it no processor (Linux: second figure of /proc/self/task/<id>/schedstat),
     minus excused time; at least what the main thread computed counts. So computing, sleeping, waiting for a socket, a
-    lock or the interpreter lock all count, and a busy machine does not.
+    lock or the interpreter lock all count, and a busy machine does not. Nor does collecting garbage, whose time grows
+    with what all tests of the process hold, not with what a panel does.
 
     Attributes:
         stalls: what was found, each with the stack of the main thread at that time, if seen.
@@ -43,6 +45,7 @@ class Watchdog:
         self._main = threading.get_ident()
         self._depth = 0
         self._excused_depth = 0
+        self._excuse_start = 0.0, 0.0
         self._excused = 0.0
         self._excused_cpu = 0.0
         self._starved: dict[int, float] = {}
@@ -57,6 +60,7 @@ class Watchdog:
         if sys.version_info < (3, 13):
             time.sleep = _audited(time.sleep)
         sys.addaudithook(self._audit)
+        gc.callbacks.append(self._collecting)
 
     @property
     def timer(self) -> QtCore.QTimer:
@@ -81,16 +85,32 @@ class Watchdog:
     @contextmanager
     def excused(self) -> Iterator[None]:
         """This time does not count (drawing by software OpenGL, which a graphics card does in milliseconds)."""
-        start, computed = self._clock(), self._computed()
-        self._excused_depth += 1
+        self._begin_excuse()
         try:
             yield
         finally:
-            self._excused_depth -= 1
-            if self._excused_depth == 0:
-                self._excused += self._clock() - start
-                self._excused_cpu += self._computed() - computed
+            self._end_excuse()
             self._last_wall = time.perf_counter()
+
+    def _begin_excuse(self) -> None:
+        if self._excused_depth == 0:
+            self._excuse_start = self._clock(), self._computed()
+        self._excused_depth += 1
+
+    def _end_excuse(self) -> None:
+        self._excused_depth -= 1
+        if self._excused_depth == 0:
+            start, computed = self._excuse_start
+            self._excused += self._clock() - start
+            self._excused_cpu += self._computed() - computed
+
+    def _collecting(self, phase: str, _details: dict[str, int]) -> None:
+        if threading.get_ident() != self._main:
+            return
+        if phase == "start":
+            self._begin_excuse()
+        else:
+            self._end_excuse()
 
     def _clock(self) -> float:
         return time.perf_counter() - _starved(self._schedstat) - self._excused
