@@ -1,4 +1,8 @@
-"""What every comparison measures alike: turns that alternate, the peak of memory, the exponent of a growth."""
+"""What every comparison measures alike: turns that alternate, the peak of memory, the exponent of a growth.
+
+A comparison first makes sure that both sides give the same answer (`agreed`), then lets them take turns
+(`side_by_side`) and reports the figures of `ratios`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -47,6 +51,35 @@ def side_by_side(contenders: Mapping[str, Callable[[], object]], turns: int) -> 
             compute()
             spent[name].append((time.perf_counter() - started, _cpu_seconds() - used))
     return {name: _timing(found) for name, found in spent.items()}
+
+
+def ratios(
+    ours: Timing, peer: Timing, limit: Timing | None = None, clock: Literal["seconds", "cpu_seconds"] = "seconds"
+) -> dict[str, float]:
+    """Figures `ours`, `peer`, `limit` (seconds), `ratio` (peer ÷ ours) and `share_of_limit` (limit ÷ ours).
+
+    Args:
+        clock: CPU seconds for what one thread computes, on which other programs have little influence; otherwise the
+            clock on the wall.
+    """
+    mine, theirs = getattr(ours, clock), getattr(peer, clock)
+    figures = {"ours": mine, "peer": theirs, "ratio": theirs / mine}
+    if limit is not None:
+        least = getattr(limit, clock)
+        figures |= {"limit": least, "share_of_limit": least / mine}
+    return figures
+
+
+class Disagreement(Exception):
+    """The two sides of a comparison do not give the same answer, so their times mean nothing."""
+
+
+def agreed(difference: float, bound: float, what: str) -> float:
+    """The difference, which must be at most the bound. Raises `Disagreement` otherwise, also for NaN."""
+    if not difference <= bound:
+        msg = f"{what}: the answers are {difference:.3g} apart, at most {bound:.3g} is accepted"
+        raise Disagreement(msg)
+    return difference
 
 
 def _timing(spent: list[tuple[float, float]]) -> Timing:

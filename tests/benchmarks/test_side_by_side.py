@@ -4,7 +4,18 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.side_by_side import alone, exponent, forget_peak, peak, peak_memory, side_by_side
+from benchmarks.side_by_side import (
+    Disagreement,
+    Timing,
+    agreed,
+    alone,
+    exponent,
+    forget_peak,
+    peak,
+    peak_memory,
+    ratios,
+    side_by_side,
+)
 
 MEGABYTE = 1024**2
 
@@ -55,3 +66,17 @@ def test_exponent_of_known_growth():
     sizes = [1, 2, 4, 8]
     assert exponent(sizes, [5 * size**1.5 for size in sizes]) == pytest.approx(1.5)
     assert exponent(sizes, [3, 3, 3, 3]) == pytest.approx(0)
+
+
+def test_ratios_are_of_the_chosen_clock():
+    ours, peer, limit = (Timing(wall, cpu, 0.0, 9.0, 1) for wall, cpu in ((2.0, 1.0), (4.0, 3.0), (1.0, 0.5)))
+    assert ratios(ours, peer) == {"ours": 2.0, "peer": 4.0, "ratio": 2.0}
+    by_cpu = {"ours": 1.0, "peer": 3.0, "ratio": 3.0, "limit": 0.5, "share_of_limit": 0.5}
+    assert ratios(ours, peer, limit, "cpu_seconds") == by_cpu
+
+
+def test_answers_that_differ_are_refused():
+    assert agreed(1e-6, 1e-5, "maps") == 1e-6
+    for difference in (2e-5, float("nan")):
+        with pytest.raises(Disagreement, match="maps"):
+            agreed(difference, 1e-5, "maps")
