@@ -1,4 +1,4 @@
-"""`python -m benchmarks list` and `python -m benchmarks run NAME [--data DIR] [--out DIR] [--quick]`."""
+"""Experiments and comparisons: `list` names them, `run NAME` runs one, `all` every one, `page` writes the tables."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -22,9 +23,9 @@ BENCHMARKS = {
     "shift_synthetic_graph": "shift attribution on the synthetic graph of a publication: one mechanism shifts",
     "shift_vs_dowhy": "multiply robust attribution beside that of DoWhy: seconds and agreement",
     "shift_cost": "seconds and memory of Shapley values and of the discriminators' training",
-    "informer_table1": "the publication's table of flags by maps, entropy and test-time augmentation (needs --data)",
+    "informer_table1": "the publication's table of flags by maps, entropy and test-time augmentation",
     "informer_planted": "errors of a planted confusion: found by the maps of the classes, or by entropy",
-    "shift_lidc": "shift attribution on CT nodules across scanner vendors and readers (needs --data)",
+    "shift_lidc": "shift attribution on CT nodules across scanner vendors and readers",
     "saliency_speed": "seconds and memory of every class's map, beside captum called once for each class",
     "alignment_shortcut": "decisions from inside the mask against a shortcut, on images whose truth is known",
     "alignment_sensitivity": "aligned training with other settings and other shortcuts",
@@ -33,9 +34,9 @@ BENCHMARKS = {
     "alignment_scanner_mark": "a classifier of lesion regions that learned a scanner's mark, found out and repaired",
     "property_level": "level and power of the tests of a property: the published one, increments, control paths",
     "property_speed": "the permutation test beside scipy's, and paths that are read in batches",
-    "alignment_table1": "lesions with a symbol that coincides with the label: nine methods (needs --data)",
-    "property_training": "a colour patch learned and forgotten again in the course of a training (needs --data)",
-    "property_table": "locally biased decisions on dermoscopy: property gradients and six baselines (needs --data)",
+    "alignment_table1": "lesions with a symbol that coincides with the label: nine methods",
+    "property_training": "a colour patch learned and forgotten again in the course of a training",
+    "property_table": "locally biased decisions on dermoscopy: property gradients and six baselines",
     "property_diffusion": "generated sequences of held-out slices: what changes, measured apart, and what stays",
     "property_centre": "a dependence that training at one centre planted, found among ten properties",
     "server_faults": "what breaks around the server, before, during and after a job, and what becomes of the job",
@@ -43,6 +44,7 @@ BENCHMARKS = {
     "server_schema": "requests made from the OpenAPI document, good and hostile: server errors, hangs, files written",
     "server_load": "50 clients for 5 minutes, at the server and at stock MONAI Label: errors, delays, memory, results",
 }
+NEED_DATA = {"alignment_table1", "informer_table1", "property_table", "property_training", "shift_lidc"}
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 
 
@@ -105,24 +107,63 @@ def run(name: str, data: Path | None, out: Path, quick: bool) -> Path:
     return target
 
 
-def main() -> int:
-    """Parse the command line. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+def run_all(data: Path | None, out: Path, quick: bool) -> list[str]:
+    """Run every benchmark in a process of its own, whatever becomes of the others. Returns what failed.
+
+    Args:
+        data: holds the data of a benchmark in a folder of its name; those that need data and have none are left out.
+    """
+    failed = []
+    for name in BENCHMARKS:
+        own = None if data is None or not (data / name).is_dir() else data / name
+        if name in NEED_DATA and own is None:
+            print(f"## {name}\n\nleft out: it needs data, in a folder {name} of --data\n", flush=True)
+            continue
+        command = [sys.executable, "-m", "benchmarks", "run", name, "--out", str(out)]
+        command += ["--data", str(own)] if own else []
+        command += ["--quick"] if quick else []
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
+        print(flush=True)
+    print(f"failed: {', '.join(failed)}" if failed else "all of them ended well")
+    return failed
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="names and one line each")
-    runner = commands.add_parser("run", help="run one")
-    runner.add_argument("name", choices=sorted(BENCHMARKS))
-    runner.add_argument("--data", type=Path, help="folder with real data in the form that the benchmark names")
-    runner.add_argument("--out", type=Path, default=Path("build/benchmarks"), help="where NAME.json is written")
-    runner.add_argument("--quick", action="store_true", help="the same protocol at a size that ends within 10 minutes")
-    arguments = parser.parse_args()
+    one = commands.add_parser("run", help="run one")
+    one.add_argument("name", choices=sorted(BENCHMARKS))
+    one.add_argument("--data", type=Path, help="folder with real data in the form that the benchmark names")
+    every = commands.add_parser("all", help="run all, each in a process of its own; a failure does not stop the others")
+    every.add_argument("--data", type=Path, help="folder with real data: of each benchmark in a folder of its name")
+    for command in (one, every):
+        command.add_argument("--quick", action="store_true", help="the same protocol at a size that ends in 10 minutes")
+    page = commands.add_parser("page", help="write docs/performance.md from finished comparisons")
+    for command in (one, every, page):
+        command.add_argument("--out", type=Path, default=Path("build/benchmarks"), help="where NAME.json is")
+    return top
+
+
+def main() -> int:
+    """Do what the command line asks. Returns the exit code."""
+    arguments = parser().parse_args()
     if arguments.command == "list":
         for name, line in BENCHMARKS.items():
-            print(f"{name:24} {line}")
+            print(f"{name:24} {line}{' (needs --data)' if name in NEED_DATA else ''}")
+        return 0
+    if arguments.command == "page":
+        from benchmarks.page import write_page
+
+        write_page(arguments.out)
         return 0
     if arguments.data is not None and not arguments.data.is_dir():
         print(f"--data {arguments.data}: no such folder", file=sys.stderr)
         return 2
+    if arguments.command == "all":
+        return 1 if run_all(arguments.data, arguments.out, arguments.quick) else 0
     try:
         run(arguments.name, arguments.data, arguments.out, arguments.quick)
     except UserError as error:
