@@ -184,6 +184,21 @@ def test_collapsible_button_hides_its_contents_but_not_what_was_hidden_before() 
     assert (shown.visible, hidden.visible) == (True, False)
 
 
+def test_collapsible_button_folded_before_it_was_ever_seen() -> None:
+    import ctk
+    import qt
+
+    section = ctk.ctkCollapsibleButton()
+    layout = qt.QVBoxLayout(section)
+    inside = qt.QLabel("a")
+    layout.addWidget(inside)
+    section.collapsed = True
+    section.show()
+    assert not inside.visible
+    section.collapsed = False
+    assert inside.visible
+
+
 def test_click_is_refused_on_what_nobody_can_click() -> None:
     import qt
     from slicer_double.helpers import click

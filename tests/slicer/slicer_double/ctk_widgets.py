@@ -50,7 +50,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
                 child.setVisible(True)
             self._hidden = []
         else:
-            self._hidden = [child for child in children if not child.isHidden()]
+            self._hidden = [child for child in children if not _hidden_on_purpose(child)]
             for child in self._hidden:
                 child.setVisible(False)
         self.contentsCollapsed.emit(not shown)
@@ -72,6 +72,11 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
     checked = QtCore.Property(bool, lambda self: self._header.isChecked(), setChecked)
     text = QtCore.Property(str, lambda self: self._header.property("text"), setText)
     flat = QtCore.Property(bool, lambda self: False, _unsupported_flat)
+
+
+def _hidden_on_purpose(widget: QtWidgets.QWidget) -> bool:
+    """Whether somebody has hidden it; one that was never shown yet counts as hidden for Qt as well."""
+    return widget.isHidden() and widget.testAttribute(QtCore.Qt.WidgetAttribute.WA_WState_ExplicitShowHide)
 
 
 @register_custom_widget
