@@ -31,6 +31,24 @@ if find_spec("slicer") is not None:  # the extension's files translate their tex
 _WITHOUT_SLICER = {"test_cmake.py", "test_extension_files.py"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The limit of `slicer_double.watchdog` for a measurement."""
+    parser.addoption(
+        "--block-limit",
+        type=float,
+        metavar="SECONDS",
+        help="how long events may wait for the panels (default: generous)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set it; the double is not imported otherwise, as there may be no Qt."""
+    if config.getoption("--block-limit") is not None:
+        from slicer_double import watchdog
+
+        watchdog.limit(config.getoption("--block-limit"))
+
+
 class _Skipped(pytest.Module):
     def collect(self) -> Any:
         pytest.skip("slicer-core is not installed; there is no wheel for every platform")

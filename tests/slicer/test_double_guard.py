@@ -300,6 +300,22 @@ def test_collecting_garbage_is_no_fault(inner: Any, slicer_app: Any) -> None:
     assert inner.finish() == []
 
 
+def test_another_limit_and_the_longest_wait(inner: Any, slicer_app: Any, monkeypatch: Any) -> None:
+    import qt
+    from slicer_double import watchdog
+
+    for name in ("BLOCK_LIMIT", "COMPUTE_LIMIT"):
+        monkeypatch.setattr(watchdog, name, getattr(watchdog, name))  # put back afterwards
+    watchdog.limit(0.25)
+    for seconds in (0.4, 0.05):
+        qt.QTimer.singleShot(0, lambda seconds=seconds: _compute(seconds))
+        time.sleep(0.01)
+        slicer_app.processEvents()
+    _only(inner.finish(), "blocked", "(computing 0.4")
+    assert inner.longest is not None
+    assert 0.4 <= inner.longest < 5
+
+
 def test_many_short_slots_are_no_fault(inner: Any) -> None:
     import qt
     from slicer_double.helpers import wait_until

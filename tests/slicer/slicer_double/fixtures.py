@@ -9,13 +9,19 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def guard() -> Iterator[Any]:
-    """Fails the test on what would otherwise go unnoticed; see `slicer_double.guard`."""
+def guard(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Fails the test on what would otherwise go unnoticed; see `slicer_double.guard`.
+
+    The longest wait and the number of too long ones become properties of the test, which `--junit-xml` writes.
+    """
     from slicer_double.guard import Guard
 
     watching = Guard().start()
     yield watching
     faults = watching.finish()
+    if watching.longest is not None:
+        waits = sum(fault.kind == "blocked" for fault in faults)
+        request.node.user_properties += [("longest_wait", watching.longest), ("blocked", waits)]
     if faults:
         pytest.fail("the guard found:\n" + "\n".join(str(fault) for fault in faults), pytrace=False)
 

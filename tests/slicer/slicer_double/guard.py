@@ -24,12 +24,17 @@ class Fault:
 
 
 class Guard:
-    """`start()` … `finish()`; the faults in between are in `faults`. Guards nest: the inner one takes all."""
+    """`start()` … `finish()`; the faults in between are in `faults`. Guards nest: the inner one takes all.
+
+    Attributes:
+        longest: seconds that events waited at most; known after `finish`, None where nothing needed Qt.
+    """
 
     _active: ClassVar[list[Guard]] = []
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
+        self.longest: float | None = None
         self._threads: set[int] = set()
         self._hooks: tuple[Any, ...] = ()
         self._vtk_tags: list[int] = []
@@ -73,6 +78,7 @@ class Guard:
         self._qt_handler = QtCore.qInstallMessageHandler(self._qt_message)
         self._marks = (len(watchdog().stalls), len(pythonqt.thread_faults))
         self._timers = {id(timer) for timer in self._active_timers()}
+        watchdog().longest = 0.0
 
     def watch_scene(self, scene: Any) -> None:
         """Any event of the scene on another thread is a fault."""
@@ -150,6 +156,7 @@ class Guard:
                 self.faults.append(Fault("timer", f"a QTimer of {timer.interval} ms still runs"))
                 timer.stop()
         stalls, wrong = self._marks
+        self.longest = watchdog().longest
         self.faults += [Fault("blocked", text) for text in watchdog().stalls[stalls:]]
         self.faults += [Fault("wrong-thread", text) for text in pythonqt.thread_faults[wrong:]]
         del watchdog().stalls[stalls:], pythonqt.thread_faults[wrong:]

@@ -18,8 +18,8 @@ from PySide6 import QtCore
 BLOCK_LIMIT = 1.0
 """Seconds that events may wait; generous, as slow machines and disks are not the panel's fault."""
 COMPUTE_LIMIT = 0.5
-"""Seconds of them that the main thread may compute. People notice 0.1; but the tracing of coverage and the double's own
-widgets compute too, and showing a result has been measured at 0.10 to 0.20 with them.
+"""Seconds of them that the main thread may compute. People notice 0.1, which `python -m benchmarks run panel_blocking`
+demands (`--block-limit`): there is no tracing of coverage there, which makes all Python slower.
 """
 BLOCKING_CALLS = frozenset({"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "time.sleep"})
 """Audit events of what may take any time, however fast it happens to be here."""
@@ -37,10 +37,12 @@ class Watchdog:
 
     Attributes:
         stalls: what was found, each with the stack of the main thread at that time, if seen.
+        longest: seconds that events waited at most since somebody set it to 0.
     """
 
     def __init__(self) -> None:
         self.stalls: list[str] = []
+        self.longest = 0.0
         self._schedstat = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
         self._main = threading.get_ident()
         self._depth = 0
@@ -129,6 +131,7 @@ class Watchdog:
         if seconds > BLOCK_LIMIT:
             now = _others_starved()
             seconds = max(computed, seconds - sum(now[one] - self._starved.get(one, 0.0) for one in now))
+        self.longest = max(self.longest, seconds, computed)
         if seconds > BLOCK_LIMIT or computed > COMPUTE_LIMIT:
             self.stalls.append(f"events waited {seconds:.3f} s (computing {computed:.3f} s)\n{self._stack}")
         self._restart()
@@ -175,6 +178,12 @@ def _others_starved() -> dict[int, float]:
     """The same of Python's other threads, by their ids."""
     found = [one.native_id for one in threading.enumerate() if one is not threading.main_thread()]
     return {one: _starved(Path(f"/proc/self/task/{one}/schedstat")) for one in found if one is not None}
+
+
+def limit(seconds: float) -> None:
+    """From now on events may wait and the main thread may compute so long at most."""
+    global BLOCK_LIMIT, COMPUTE_LIMIT  # noqa: PLW0603 - of the process, as the one watchdog is
+    BLOCK_LIMIT = COMPUTE_LIMIT = seconds
 
 
 @functools.cache
