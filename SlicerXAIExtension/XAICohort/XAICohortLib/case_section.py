@@ -10,7 +10,7 @@ from typing import Any
 
 import qt
 from slicer.i18n import tr as _
-from XAILib.agreement import DERIVED, Agreement
+from XAILib.agreement import Agreement
 from XAILib.cohorts import shown
 from XAIPanels.choosing import enable, offer, offer_nodes
 
@@ -19,12 +19,11 @@ from .case_node import CaseNode
 from .dice_table import DiceTable
 from .export import write_table
 from .logic import CohortLogic
-from .palette import hexadecimal, rater_colours, vote_colours
+from .palette import rater_colours
 from .parameters import Drawing
 from .rater_table import RaterTable
 
 EMPTY = _("No case is open. Choose one in the table and press Open case.")
-ONE_RATER = _("Only one rater has drawn this case; agreement needs two.")
 NOT_MEASURED = _("The agreement is being measured …")
 
 
@@ -128,7 +127,7 @@ class CaseSection:
 
     def _refresh_agreement(self, found: CaseNode, agreement: Agreement | None, measuring: bool) -> None:
         ui, voters = self.ui, self._logic.voters(found.node)
-        few = ONE_RATER if voters < 2 else ""
+        few = words.ONE_RATER if voters < 2 else ""
         waiting = NOT_MEASURED if measuring else ""
         nobody = "" if found.votes is not None or measuring else _("Nobody has marked anything in this case.")
         enable(
@@ -138,11 +137,11 @@ class CaseSection:
         )
         ui.opacitySlider.enabled = bool(ui.agreementBox.enabled and ui.agreementBox.checked)
         ui.legendLabel.visible = bool(found.votes is not None and voters >= 2)
-        ui.legendLabel.text = legend(voters) if voters >= 2 else ""
+        ui.legendLabel.text = words.legend(voters) if voters >= 2 else ""
         ui.diceSection.visible = agreement is not None and len(agreement.raters) > 1
         enable(ui.measureButton, waiting, _("Measure the masks as they are now, as after they were edited."))
         enable(ui.exportButton, waiting, _("Save volumes, lesions and Dice as a CSV file."))
-        ui.diceLabel.text = "" if agreement is None else escape(summary(agreement))
+        ui.diceLabel.text = "" if agreement is None else escape(words.summary(agreement))
 
     @property
     def _drawing(self) -> Drawing:
@@ -154,15 +153,8 @@ class CaseSection:
         self._changed()
 
     def _agreement_wished(self, on: bool) -> None:
-        """The map says what the outlines of the raters say, and would lie below them: they make room for it."""
-        found = self._logic.shown
-        voters = tuple(name for name in found.segments if name not in DERIVED) if found is not None else ()
-        drawing = replace(self._drawing, agreement=bool(on))
-        if on and not drawing.hidden:
-            drawing = replace(drawing, hidden=voters)
-        elif not on and drawing.hidden == voters:
-            drawing = replace(drawing, hidden=())
-        self._draw(drawing)
+        self._logic.wish_agreement(bool(on))
+        self._changed()
 
     def _hide(self, raters: tuple[str, ...]) -> None:
         self._draw(replace(self._drawing, hidden=raters))
@@ -203,28 +195,6 @@ class CaseSection:
         if name:
             path = Path(name) if Path(name).suffix else Path(name).with_suffix(".csv")
             self.say(write_table(path, found.origin.case, agreement))
-
-
-def legend(voters: int) -> str:
-    """Rich text that explains the colours of the agreement map."""
-    cells = "".join(
-        f'<td bgcolor="{hexadecimal(colour)}">&nbsp;&nbsp;&nbsp;</td><td>&nbsp;{count}&nbsp;&nbsp;</td>'
-        for count, colour in enumerate(vote_colours(voters), 1)
-    )
-    text = escape(_("raters"))
-    return f'<table cellspacing="0" cellpadding="1"><tr>{cells}<td>{text}</td></tr></table>'
-
-
-def summary(agreement: Agreement) -> str:
-    """How far the raters agree, in words."""
-    drawn = [row for row in agreement.raters if row.rater not in DERIVED]
-    mean = agreement.mean_dice
-    if mean is None:
-        return ONE_RATER
-    low, high = min(row.volume_ml for row in drawn), max(row.volume_ml for row in drawn)
-    return _("Mean Dice of the pairs of {count} raters: {mean}. They drew {low} to {high} ml.").format(
-        count=len(drawn), mean=words.dice(mean), low=words.millilitres(low), high=words.millilitres(high)
-    )
 
 
 def _about(found: CaseNode) -> str:

@@ -7,9 +7,7 @@ from XAILib.agreement import Agreement
 from XAIPanels.square_table import Cell, SquareTable
 
 from . import words
-
-PALE, DARK = (255, 255, 255), (79, 134, 185)
-"""Background of a Dice of 0 and of 1; black numbers are readable on both."""
+from .palette import dice_colour
 
 
 class DiceTable(SquareTable):
@@ -22,19 +20,11 @@ class DiceTable(SquareTable):
 
         def cell(row: int, column: int) -> Cell:
             if row == column:
-                return Cell("", names[row], background(None))
+                return Cell("", names[row], dice_colour(None))
             value = agreement.dice[row][column]
             tip = _("{one} and {other}: Dice {value}").format(
                 one=names[row], other=names[column], value=words.dice(value)
             )
-            return Cell(words.dice(value), tip, background(value))
+            return Cell(words.dice(value), tip, dice_colour(value))
 
         self.fill(raters, names, names, cell)
-
-
-def background(value: float | None) -> tuple[int, int, int]:
-    """Darker for more overlap; grey for a rater and himself."""
-    if value is None:
-        return 225, 225, 225
-    red, green, blue = (round(low + value * (high - low)) for low, high in zip(PALE, DARK))
-    return red, green, blue

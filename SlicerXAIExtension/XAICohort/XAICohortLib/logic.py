@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import slicer
@@ -144,6 +145,18 @@ class CohortLogic:
         self._layers.lay(found.votes if drawing.agreement else None, self.parameters().opacity)
         if found.votes is not None:
             case_node.show_legend(found.votes, drawing.agreement)
+
+    def wish_agreement(self, on: bool) -> None:
+        """Draw the map of agreement or not; it says what the raters' outlines say: they make room for it."""
+        found, drawing = self.shown, self.parameters().drawing
+        voters = tuple(name for name in found.segments if name not in DERIVED) if found is not None else ()
+        hidden = drawing.hidden
+        if on and not hidden:
+            hidden = voters
+        elif not on and hidden == voters:
+            hidden = ()
+        self.parameters().drawing = replace(drawing, agreement=on, hidden=hidden)
+        self.draw()
 
     def hide(self) -> None:
         """Show no case; layouts and views get back what they showed before."""

@@ -206,6 +206,7 @@ class CaseOpener:
             self._after.pop(0)()
         else:
             self._timer.stop()
+            self._changed()
 
     def _drop_steps(self) -> None:
         self._timer.stop()

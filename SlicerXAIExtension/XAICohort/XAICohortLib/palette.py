@@ -18,6 +18,9 @@ TRUTH = "#ffffff"
 VOTES = ("#451077", "#721f81", "#9f2f7f", "#cd4071", "#f1605d", "#fd9567", "#fec98d")
 """From few to many: a part of magma, which is ordered by its lightness for everybody, and has no yellow."""
 
+NO_DICE, FULL_DICE = (255, 255, 255), (79, 134, 185)
+"""Background of a Dice of 0 and of 1; black numbers are readable on both."""
+
 
 def rater_colours(raters: Sequence[str]) -> dict[str, str]:
     """A colour for each rater; numbered ones always have the same."""
@@ -34,6 +37,14 @@ def vote_colours(count: int) -> list[tuple[float, float, float]]:
     places = np.linspace(0, len(VOTES) - 1, count) if count > 1 else np.array([len(VOTES) - 1.0])
     mixed = [np.interp(places, np.arange(len(VOTES)), stops[:, channel]).tolist() for channel in range(3)]
     return [(red, green, blue) for red, green, blue in zip(*mixed)]
+
+
+def dice_colour(value: float | None) -> tuple[int, int, int]:
+    """Red, green and blue in 0 … 255, darker for more overlap; grey for a rater and himself."""
+    if value is None:
+        return 225, 225, 225
+    red, green, blue = (round(low + value * (high - low)) for low, high in zip(NO_DICE, FULL_DICE))
+    return red, green, blue
 
 
 def hexadecimal(colour: Sequence[float]) -> str:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from slicer.i18n import tr as _
+from XAILib.agreement import DERIVED, Agreement
 from XAILib.cohorts import Case, shown
 from XAIPanels.words import sentence
+
+from .palette import hexadecimal, vote_colours
+
+ONE_RATER = _("Only one rater has drawn this case; agreement needs two.")
 
 
 def rater_name(rater: str) -> str:
@@ -61,6 +67,28 @@ def millilitres(value: float) -> str:
 def cases(number: int) -> str:
     """Such as "1 case" or "15 cases"."""
     return _("1 case") if number == 1 else _("{number} cases").format(number=number)
+
+
+def legend(voters: int) -> str:
+    """Rich text that explains the colours of the agreement map."""
+    cells = "".join(
+        f'<td bgcolor="{hexadecimal(colour)}">&nbsp;&nbsp;&nbsp;</td><td>&nbsp;{count}&nbsp;&nbsp;</td>'
+        for count, colour in enumerate(vote_colours(voters), 1)
+    )
+    text = escape(_("raters"))
+    return f'<table cellspacing="0" cellpadding="1"><tr>{cells}<td>{text}</td></tr></table>'
+
+
+def summary(agreement: Agreement) -> str:
+    """How far the raters agree, in words."""
+    drawn = [row for row in agreement.raters if row.rater not in DERIVED]
+    mean = agreement.mean_dice
+    if mean is None:
+        return ONE_RATER
+    low, high = min(row.volume_ml for row in drawn), max(row.volume_ml for row in drawn)
+    return _("Mean Dice of the pairs of {count} raters: {mean}. They drew {low} to {high} ml.").format(
+        count=len(drawn), mean=dice(mean), low=millilitres(low), high=millilitres(high)
+    )
 
 
 def _of(case: Case, keys: Sequence[str]) -> str:
