@@ -14,13 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 T = TypeVar("T")
 STATUS = Path("/proc/self/status")
 """Linux alone has it."""
+
+
+class Spent(NamedTuple):
+    """One turn."""
+
+    seconds: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -42,15 +49,20 @@ def side_by_side(contenders: Mapping[str, Callable[[], object]], turns: int) -> 
 
     What else the machine does meanwhile falls upon all of them alike.
     """
-    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    return {name: timing(spent) for name, spent in alternate(contenders, turns).items()}
+
+
+def alternate(contenders: Mapping[str, Callable[[], object]], turns: int) -> dict[str, list[Spent]]:
+    """As `side_by_side`, every turn."""
+    spent: dict[str, list[Spent]] = {name: [] for name in contenders}
     for compute in contenders.values():
         compute()
     for _ in range(turns):
         for name, compute in contenders.items():
             started, used = time.perf_counter(), _cpu_seconds()
             compute()
-            spent[name].append((time.perf_counter() - started, _cpu_seconds() - used))
-    return {name: _timing(found) for name, found in spent.items()}
+            spent[name].append(Spent(time.perf_counter() - started, _cpu_seconds() - used))
+    return spent
 
 
 def ratios(
@@ -82,7 +94,8 @@ def agreed(difference: float, bound: float, what: str) -> float:
     return difference
 
 
-def _timing(spent: list[tuple[float, float]]) -> Timing:
+def timing(spent: Sequence[Spent]) -> Timing:
+    """What the turns say together."""
     wall, cpu = np.array(spent).T
     low, middle, high = np.quantile(wall, (0.25, 0.5, 0.75))
     return Timing(float(middle), float(np.median(cpu)), float(low), float(high), len(spent))
