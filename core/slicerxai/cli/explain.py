@@ -40,7 +40,9 @@ class ExplainGroup(click.Group):
             explanation = _explain(
                 cmd_name, source, chosen, out, model, values.get("mask"), values.get("sequence") or ()
             )
-            _write(explanation, out)
+            from slicerxai.explain.result import save_result
+
+            save_result(explanation, out)
             _say(explanation, out, as_json)
 
         return click.Command(
@@ -152,15 +154,3 @@ def _say(explanation: Explanation, out: Path, as_json: bool) -> None:
     for check in explanation.checks:
         click.echo(f"  {check.verdict}: {check.reason}")
     click.echo(f"report: {out / 'report.html'}")
-
-
-def _write(explanation: Explanation, out: Path) -> None:
-    from slicerxai.data.files import replaced_bytes, replaced_text
-    from slicerxai.explain.folder import save
-    from slicerxai.explain.overview import overview
-    from slicerxai.explain.report import render
-
-    page, picture = render(explanation), overview(explanation)
-    save(explanation, out)
-    replaced_text(out / "report.html", page)
-    replaced_bytes(out / "overview.png", picture)

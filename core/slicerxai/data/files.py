@@ -1,14 +1,17 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files and folders so that a reader never sees half of one."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
+
+PARTIAL, REPLACED = ".partial", ".old"
 
 
 def replaced_text(path: Path, text: str) -> None:
@@ -44,6 +47,44 @@ def private_file(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """A new folder to fill; it takes the place of `folder` when the block ends without an error.
+
+    Until then it is `.NAME.….partial` beside it. What was there is gone afterwards.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=PARTIAL, dir=folder.parent))
+    try:
+        yield partial
+        partial.chmod(0o755)
+        flush_to_disk(partial)
+        _put_in_place(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    if not folder.exists():
+        partial.rename(folder)
+        return
+    old = partial.with_suffix(REPLACED)
+    folder.rename(old)
+    try:
+        partial.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old)
+
+
+def remove_unfinished(parent: Path) -> None:
+    """Delete what killed processes left of `replaced_folder` in a folder. Only while nobody writes there."""
+    for suffix in (PARTIAL, REPLACED):
+        for path in parent.glob(f".*{suffix}"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def copied(source: Path, path: Path) -> None:

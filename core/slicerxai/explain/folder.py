@@ -6,8 +6,6 @@ import hashlib
 import json
 import math
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from slicerxai.data.files import flush_to_disk
+from slicerxai.data.files import replaced_folder
 from slicerxai.data.io import DTYPES, read_volume, write_volume
 from slicerxai.errors import ConflictError, InputError, dotted, shortened
 from slicerxai.explain.contract import (
@@ -83,11 +81,14 @@ class Document(_Strict):
     provenance: Provenance | None
 
 
-def save(explanation: Explanation, folder: Path) -> None:
+def save(explanation: Explanation, folder: Path, pages: Mapping[str, bytes] | None = None) -> None:
     """Write an explanation; the folder appears whole or not at all.
 
     An earlier explanation, or an empty folder, of that name is replaced. Overlays of bool and float16 are stored as
     uint8 and float32 and come back as they were; parameters come back as JSON has them (tuples become lists).
+
+    Args:
+        pages: content of files for people that belong to it, by their names in `OWN`.
 
     Raises:
         ConflictError: `folder` exists and is not an explanation, or holds other files as well.
@@ -96,18 +97,13 @@ def save(explanation: Explanation, folder: Path) -> None:
     """
     folder = Path(folder).absolute()
     _check_replaceable(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    try:
+    with replaced_folder(folder) as partial:
         write_parts(explanation, partial)
         if explanation.tables:
             check_names("table", explanation.tables)
             write_tables(explanation.tables, partial / "tables")
-        partial.chmod(0o755)
-        flush_to_disk(partial)
-        _put_in_place(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        for name, content in (pages or {}).items():
+            (partial / name).write_bytes(content)
 
 
 def load(folder: Path) -> Explanation:
@@ -283,20 +279,6 @@ def _check_replaceable(folder: Path) -> None:
     if foreign := sorted(content - OWN):
         msg = f"{folder} holds files that are not of an explanation: {', '.join(foreign[:5])}; choose another folder"
         raise ConflictError(msg)
-
-
-def _put_in_place(partial: Path, folder: Path) -> None:
-    if not folder.exists():
-        partial.rename(folder)
-        return
-    old = partial.with_suffix(".old")
-    folder.rename(old)
-    try:
-        partial.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old)
 
 
 def _to_json(value: Any, where: str) -> Any:
