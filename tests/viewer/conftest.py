@@ -80,3 +80,20 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     yield start
     faults = [fault for user in users for fault in user.close()]
     assert not faults, "\n".join(faults)
+
+
+@pytest.fixture(scope="session")
+def application() -> Any:
+    """The scene of the page; a process has one."""
+    from slicerxai.viewer.application import Application
+
+    return Application()
+
+
+@pytest.fixture
+def desk(application: Any) -> Iterator[Any]:
+    """The sections over an empty scene, connected to a server that never answers."""
+    from desk import sections
+
+    with sections(application) as found:
+        yield found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from trame.app import get_server
@@ -21,7 +20,10 @@ from slicerxai.viewer.jobs import Jobs
 from slicerxai.viewer.layers import Layers
 from slicerxai.viewer.loop_tasks import LoopTasks
 from slicerxai.viewer.predicting import Predicting, prediction_of
+from slicerxai.viewer.raters import Raters
+from slicerxai.viewer.reports import Reports
 from slicerxai.viewer.review import Review
+from slicerxai.viewer.scene_file import SceneFile
 from slicerxai.viewer.views import Views
 
 
@@ -45,7 +47,9 @@ class ViewerApp:
         self.views = Views(self.server, self.application)
         self.connection = Connection(state, self.tasks, url)
         self.images = Images(state, self.application, self.tasks, self.connection)
-        self.jobs = Jobs(state, self.tasks, self.connection)
+        self.raters = Raters(state, self.application, self.images)
+        self.jobs = Jobs(state, self.application, self.tasks, self.connection)
+        self.reports = Reports(self.jobs)
         self.explaining = Explaining(
             state, self.application, self.tasks, self.connection, self.images, self.jobs
         )  # fmt: skip
@@ -57,18 +61,25 @@ class ViewerApp:
         self.review = Review(
             state, self.application, self.tasks, self.connection, self.images, self.correcting
         )  # fmt: skip
-        self.save_trigger = self.server.trigger_name(self.save_scene)
+        self.scene_file = SceneFile(state, self.application, self.tasks)
+        self.scene_file.closing += [
+            self.images.scene_closing, self.correcting.scene_closing, self.review.scene_closing
+        ]  # fmt: skip
+        self.scene_file.opened += [
+            self.images.restore, self.jobs.restore, self.explaining.follow_scene, self.review.restore,
+            self.layers.restore,
+        ]  # fmt: skip
+        self.explaining.answered.append(lambda: self.raters.wish(False))
+        self.predicting.listeners.append(lambda: self.raters.wish(False))
         self._connect, self._files = connect, tuple(files)
         self.layout = page.draw(self)
         self.server.controller.on_server_ready.add(self._ready)
         self.server.controller.on_client_connected.add(self.views.render)
 
-    def save_scene(self) -> Any:
-        """The scene as an MRB file for the page to download."""
-        with TemporaryDirectory(prefix="xai-scene-") as folder:
-            path = Path(folder) / "scene.mrb"
-            self.application.core.io_manager.write_scene(path)
-            return self.server.protocol.addAttachment(path.read_bytes())
+    async def save_scene(self) -> Any:
+        """The scene as an MRB file for the page to download; None when it could not be saved."""
+        content = await self.scene_file.save()
+        return None if content is None else self.server.protocol.addAttachment(content)
 
     def _predicted(self, volume: Any) -> Volume | None:
         """What a model found in an image, as far as the scene has it."""
@@ -79,6 +90,7 @@ class ViewerApp:
         """Stop everything; jobs of the server go on there."""
         self.jobs.close()
         self.review.close()
+        self.images.close()
         self.explaining.logic.close()
         self.tasks.close()
 

@@ -19,6 +19,7 @@ class Application:
         from trame_slicer.core import SlicerApp
 
         self.core = SlicerApp()
+        self.core.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())  # as Slicer's module Colors does
         slicer.mrmlScene = self.core.scene
         slicer.app = _SlicerApplication(self)
 
@@ -30,6 +31,11 @@ class Application:
         """Fit all slice views to their image."""
         for view in self.core.view_manager.get_slice_views():
             view.fit_view_to_content()
+
+    def resize_views(self) -> None:
+        """Let slices have the size of their views: a scene brings that of the views it was saved with."""
+        for view in self.core.view_manager.get_slice_views():
+            view._update_slice_size()
 
     def fit_3d(self) -> None:
         """Let the 3D view show everything."""

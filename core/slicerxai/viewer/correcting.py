@@ -123,6 +123,12 @@ class Correcting:
         if node is not None:
             remove_with_parts(self._scene, node)
 
+    def scene_closing(self) -> None:
+        """What is being corrected goes."""
+        self.end()
+        self._node = None
+        self._undo.clear()
+
     def undo(self) -> None:
         """Take back the last stroke."""
         self._undo.undo()

@@ -62,14 +62,20 @@ class Explaining:
         self._connection = connection
         self._images = images
         self._jobs = jobs
-        self._results_of_jobs: dict[str, str] = {}
         self._later = tasks.timer(0, self.follow_scene, once=True)
         self._pick_timer = tasks.timer(PICK_CHECK_MS, self._check_pick)
         self.said = Messages(state, "explain")
         variants = [{"title": VARIANTS[name], "value": name, "hint": VARIANT_HINTS[name]} for name in VARIANTS]
         state.update({"variants": variants, "variant": "lrp", "model_items": [], "model": None})
         state.update({"results": [], "result": None, "lesions": [], "lesion": None, "picking": False})
-        state.update({"verdict_html": "", "checks_html": "", "legend_html": legend(AGAINST, FOR, LESIONS, EXPLAINED)})
+        state.update(
+            {
+                "verdict_html": "",
+                "checks_html": "",
+                "report": "",
+                "legend_html": legend(AGAINST, FOR, LESIONS, EXPLAINED),
+            }
+        )
         chosen = self.logic.parameters()
         state.update({"opacity": chosen.opacity, "threshold": chosen.threshold})
         state.change("result")(lambda result, **_: self._show_chosen(result))
@@ -138,6 +144,9 @@ class Explaining:
 
     def show(self, node: Any) -> None:
         """Show a result in the views and on the page."""
+        source = self.logic.result(node).source
+        if source is not None and source is not self._images.chosen:
+            self._images.choose(source)
         if self.logic.show(node):
             self._application.fit_views()
         self.follow_scene()
@@ -163,18 +172,19 @@ class Explaining:
             return prepare(found)
 
         entry = Entry(METHOD, TITLE, volume.GetName(), client.url)
+        self._jobs.node.refer_image(entry.id, volume)
         self._jobs.run(entry, work, lambda made: self._explained(entry.id, volume, source, made), self.said, CANCELLED)
 
     def _explained(self, entry: str, volume: Any, source: Source, prepared: Prepared) -> None:
         node = self.logic.load(prepared, volume)
-        self._results_of_jobs[entry] = node.GetID()
+        self._jobs.node.refer_result(entry, node)
         self.show(node)
         self.said.succeed(f"{node.GetName()}.")
         for listener in self.answered:
             listener()
 
     def _open_result(self, entry: str) -> None:
-        node = self._application.scene.GetNodeByID(self._results_of_jobs.get(entry, ""))
+        node = self._jobs.node.result(entry)
         if node is None:
             self.said.fail("Its result was removed from the scene; explain the image again.")
             return
@@ -214,10 +224,11 @@ class Explaining:
 
     def _show_words(self, node: Any) -> None:
         if node is None:
-            self._state.update({"verdict_html": "", "checks_html": "", "lesions": [], "lesion": None})
+            self._state.update({"verdict_html": "", "checks_html": "", "lesions": [], "lesion": None, "report": ""})
         else:
             document, found = self.logic.document(node), self.logic.result(node)
             self._state.update({"verdict_html": verdict_html(document), "checks_html": checks_html(document)})
+            self._state.report = self._jobs.report_of(node)
             self._state.lesions = [_row(lesion) for lesion in found.lesions]
             self._state.update({"opacity": found.opacity, "threshold": found.threshold})
         for listener in self.listeners:

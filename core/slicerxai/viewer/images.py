@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any
 
 from XAICohortLib.logic import CohortLogic
+from XAICohortLib.opener import CaseOpener
+from XAICohortLib.prepared import Origin
 from XAICohortLib.sources import ServerSource
 from XAILib.client import OnProgress
 from XAILib.cohorts import Cohort
@@ -24,6 +26,7 @@ from slicerxai.viewer.connection import Connection
 from slicerxai.viewer.loop_tasks import LoopTasks
 from slicerxai.viewer.messages import Messages
 from slicerxai.viewer.origins import mark_study
+from slicerxai.viewer.uploads import Uploads
 
 UPLOAD_LIMIT = 512 * 1024**2
 """Largest files together, bytes."""
@@ -43,18 +46,21 @@ class Images:
         self.listeners: list[Callable[[], None]] = []
         self.hidden: list[Callable[[Any], bool]] = []
         self.cohorts = CohortLogic(application.scene)
+        self.cohorts.beside = False  # the page has no views beside each other
         self._state = state
         self._application = application
         self._tasks = tasks
         self._connection = connection
         self._cohort: Cohort | None = None
         self._layers = Layers(application.scene)
-        self._steps: Iterator[float] | None = None
-        self._stepper = tasks.timer(0, self._step)
-        self._received: list[Mapping[str, Any]] = []
+        self._seen: Any = None
+        self._reading = False
+        self._opening: Origin | None = None
         self.said = Messages(state, "image")
+        self.uploads = Uploads(UPLOAD_LIMIT, self.open_files, lambda: self.said.fail(TOO_LARGE))
+        self.opener = CaseOpener(self.said, self.cohorts, tasks, self._opening_changed, connection.lost)
         lists = ("image_items", "study_items", "cohort_items", "case_items")
-        state.update({name: [] for name in lists} | {"upload_limit": UPLOAD_LIMIT, "loading": False})
+        state.update({name: [] for name in lists} | {"loading": False})
         state.update({"image": None, "study": None, "cohort": None, "cohort_case": None})
         state.change("image")(lambda image, **_: self._chosen(image))
         state.change("cohort")(lambda cohort, **_: self._open_cohort(cohort))
@@ -79,6 +85,25 @@ class Images:
         for listener in self.listeners:
             listener()
 
+    def restore(self) -> None:
+        """A scene was opened: its views are left as they were saved."""
+        composites = nodes_of_class(self._application.scene, "vtkMRMLSliceCompositeNode")
+        backgrounds = [composite.GetBackgroundVolumeID() for composite in composites]
+        seen = next((self._application.scene.GetNodeByID(found) for found in backgrounds if found), None)
+        self._seen = seen
+        self._state.image = seen.GetID() if seen is not None else None
+        self.follow_scene()
+
+    def scene_closing(self) -> None:
+        """Nobody waits for a case any more."""
+        self._opening = None
+        self.opener.forget()
+
+    def close(self) -> None:
+        """Stop everything and let go of the scene."""
+        self.opener.close()
+        self.cohorts.close()
+
     def choose(self, volume: Any) -> None:
         """Look at a volume."""
         self._state.image = volume.GetID()
@@ -87,24 +112,11 @@ class Images:
 
     def show(self, volume: Any) -> None:
         """Show a volume alone in the slice views."""
+        self._seen = volume
         if self._layers.show(volume, None, 0.0):
             self._application.fit_views()
 
     # --- files -------------------------------------------------------------------------------------------------------
-
-    def receive(self, files: Sequence[Mapping[str, Any]]) -> None:
-        """Some files of the page; an empty list follows the last of them."""
-        self._received += files
-        if sum(int(file.get("size") or 0) for file in self._received) > UPLOAD_LIMIT:
-            self._received = []
-            self.refuse()
-        elif not files and self._received:
-            received, self._received = self._received, []
-            self.open_files([(str(file["name"]), _content(file)) for file in received])
-
-    def refuse(self) -> None:
-        """The page did not send the files."""
-        self.said.fail(TOO_LARGE)
 
     def open_files(self, files: Sequence[tuple[str, bytes]]) -> None:
         """Load files by name and content."""
@@ -132,39 +144,25 @@ class Images:
         self._start("Fetching the study", work, done)
 
     def open_case(self) -> None:
-        """Load the chosen case with all its images and masks."""
+        """Load the chosen case with all its images and masks; how far its raters agree is measured afterwards."""
         server, cohort = self._connection.server, self._cohort
         case = next((one for one in cohort.cases if one.id == self._state.cohort_case), None) if cohort else None
-        if server is None or case is None:
+        if server is None or case is None or self.opener.busy:
             return
-        source = ServerSource(server.client, str(self._state.cohort))
+        source, name = ServerSource(server.client, str(self._state.cohort)), str(self._state.cohort)
+        self._opening = Origin(source.kind, name, case.id)
+        self.opener.open(source, name, case)
 
-        def done(prepared: Any) -> None:
-            self._steps = self.cohorts.loading(prepared)
-            self._state.loading = True
-            self._stepper.start()
-
-        self._start("Fetching the case", lambda stop, progress: source.read(case, stop, progress), done)
-
-    def _step(self) -> None:
-        """One part of a case in each round of the loop, so that the page answers in between."""
-        if self._steps is None:
-            self._stepper.stop()
-            return
-        try:
-            self.said.progress(next(self._steps), "Loading the case", None)
-        except StopIteration as ended:
-            self._steps = None
-            self._state.loading = False
-            self._stepper.stop()
-            self._case_opened(ended.value)
-
-    def _case_opened(self, node: Any) -> None:
-        found = self.cohorts.case(node)
-        self.choose(next(iter(found.images.values())))
-        self.cohorts.show(node)
-        self.cohorts.make_room()
-        self.said.succeed(f"{found.origin.case} is open: {', '.join(found.images)}; {len(found.segments)} masks.")
+    def _opening_changed(self) -> None:
+        """A case came, or not, or the agreement of its raters was measured."""
+        self._tell_loading()
+        if self._opening is not None and not self.opener.busy:
+            node, self._opening = self.cohorts.opened(self._opening), None
+            if node is not None:
+                images = self.cohorts.case(node).images
+                self.choose(images.get(self.cohorts.parameters().drawing.modality) or next(iter(images.values())))
+        for listener in self.listeners:
+            listener()
 
     def _open_cohort(self, name: str | None) -> None:
         server = self._connection.server
@@ -196,19 +194,25 @@ class Images:
 
     def _start(self, words: str, work: Callable[..., Any], done: Callable[[Any], None]) -> None:
         self.said.progress(0.0, words, None)
-        self._state.loading = True
+        self._reading = True
+        self._tell_loading()
 
         def arrived(value: Any) -> None:
-            self._state.loading = False
+            self._reading = False
+            self._tell_loading()
             done(value)
 
         def failed(error: BaseException) -> None:
-            self._state.loading = False
+            self._reading = False
+            self._tell_loading()
             known = isinstance(error, (ServerError, SceneError))
             self.said.fail(str(error) if known else f"Unexpected fault: {error!r}. Please report it.")
             self._connection.lost(error)
 
         self._tasks.start(work, arrived, failed, self.said.progress)
+
+    def _tell_loading(self) -> None:
+        self._state.loading = self._reading or self.opener.busy
 
     def _add_all(self, images: list[tuple[str, Image]]) -> None:
         for name, image in images:
@@ -225,15 +229,10 @@ class Images:
 
     def _chosen(self, identifier: str | None) -> None:
         volume = self._application.scene.GetNodeByID(identifier) if identifier else None
-        if volume is not None:
+        if volume is not None and volume is not self._seen:
             self.show(volume)
         for listener in self.listeners:
             listener()
-
-
-def _content(file: Mapping[str, Any]) -> bytes:
-    content = file["content"]
-    return b"".join(content) if isinstance(content, list) else bytes(content)
 
 
 def _read(name: str, content: bytes) -> tuple[str, Image]:

@@ -12,8 +12,10 @@ from XAILib.stopping import Stop
 from XAILib.tray import Tray
 from XAILib.tray_entry import FINISHED, Entry
 from XAIPanels.errors import SceneError
+from XAIPanels.job_tray_node import JobTrayNode
 from XAIPanels.words import duration, sentence, time_left
 
+from slicerxai.viewer.application import Application
 from slicerxai.viewer.connection import Connection
 from slicerxai.viewer.loop_tasks import LoopTasks
 from slicerxai.viewer.messages import Messages
@@ -22,6 +24,8 @@ LOOK_MS = 250
 """How often the page looks whether the tray has changed."""
 ASK_MS = 1000
 """How often the server is asked for jobs that nobody here waits for."""
+REPORT = "report"
+"""Begin of the addresses of reports, in the page."""
 
 Work = Callable[[Stop, OnProgress], Any]
 
@@ -34,10 +38,11 @@ class Jobs:
         openers: by method, called with the id of a finished job's entry to show its result again.
     """
 
-    def __init__(self, state: Any, tasks: LoopTasks, connection: Connection) -> None:
+    def __init__(self, state: Any, application: Application, tasks: LoopTasks, connection: Connection) -> None:
         self.tray = Tray(connection.client_for)
         self.openers: dict[str, Callable[[str], None]] = {}
         self._state = state
+        self._scene = application.scene
         self._tasks = tasks
         self._connection = connection
         self._version = -1
@@ -50,6 +55,26 @@ class Jobs:
         """Look after the tray from now on."""
         for timer in self._timers:
             timer.start()
+
+    @property
+    def node(self) -> JobTrayNode:
+        """What the scene keeps of the tray: which image and result belongs to which job."""
+        return JobTrayNode(self._scene)
+
+    def restore(self) -> None:
+        """A scene was opened: its jobs come to those that are there."""
+        self.tray.from_text(self.node.text)
+        for entry in self.tray.entries:
+            volume = self.node.image(entry.id)
+            if volume is not None and not entry.image:
+                self.tray.update(entry.id, image=str(volume.GetName()))
+        self._look()
+
+    def report_of(self, result: Any) -> str:
+        """Where the page finds the report of a result; empty where there is none."""
+        entries = (entry for entry in self.tray.entries if self.node.result(entry.id) is result)
+        found = next(entries, None)
+        return _report(found) if found is not None else ""
 
     def close(self) -> None:
         """Nobody looks any more; what a server has goes on there."""
@@ -114,6 +139,7 @@ class Jobs:
     def _look(self) -> None:
         if self.tray.version != self._version:
             self._version = self.tray.version
+            self.node.text = self.tray.to_text()
             rows = [self._row(entry) for entry in self.tray.entries]
             self._state.update({"jobs": rows, "jobs_can_undo": self.tray.can_undo})
 
@@ -141,4 +167,10 @@ class Jobs:
             "percent": round(100 * entry.fraction),
             "words": words if entry.active or entry.message else f"in {duration(seconds)}",
             "openable": entry.state == FINISHED and entry.method in self.openers,
+            "report": _report(entry),
         }
+
+
+def _report(entry: Entry) -> str:
+    """Of the page; see `Reports`."""
+    return f"{REPORT}/{entry.id}" if entry.job and entry.state == FINISHED else ""

@@ -51,6 +51,17 @@ class Layers:
         for node in predictions(scene):
             node.SetDisplayVisibility(node is prediction and explained is None)
 
+    def restore(self) -> None:
+        """A scene was opened: the boxes follow it."""
+        volume = self._images.chosen
+        case = case_of(self._application.scene, volume) if volume is not None else None
+        self._volume = volume
+        self._state.masks = case is None or case.masks is None or bool(case.masks.GetDisplayVisibility())
+        self._state.lesions_3d = any(
+            view.GetSliceVisible() for view in nodes_of_class(self._application.scene, "vtkMRMLSliceNode")
+        )
+        self.draw()
+
     def _image_changed(self) -> None:
         """The result of another image is not left over this one."""
         volume, shown = self._images.chosen, self._explaining.shown

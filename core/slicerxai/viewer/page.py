@@ -9,7 +9,21 @@ from trame.widgets import client, html
 from trame.widgets import vuetify3 as v3
 from XAIPanels.words import RESEARCH_USE
 
-from slicerxai.viewer.page_parts import STYLE, box, button, choice, correcting_tools, rich, section, slider, status
+from slicerxai.viewer.page_parts import (
+    STYLE,
+    box,
+    button,
+    choice,
+    correcting_tools,
+    file_choice,
+    link,
+    rich,
+    section,
+    slider,
+    status,
+)  # fmt: skip
+from slicerxai.viewer.raters import HINT
+from slicerxai.viewer.raters_page import build_raters
 from slicerxai.viewer.review_page import build_review
 
 if TYPE_CHECKING:
@@ -69,14 +83,20 @@ def _bar(app: ViewerApp) -> None:
         with html.Div(style="min-width: 180px; max-width: 420px;"):
             status("server")
         v3.VSpacer()
-        button("Save scene", f"utils.download('scene.mrb', trigger('{app.save_trigger}'), 'application/octet-stream')",
-               "Images, results and corrections as a file that Slicer opens too")  # fmt: skip
+        with html.Div(style="max-width: 260px;"):
+            status("scene")
+        file_choice(app, "Open scene (.mrb)", app.scene_file.uploads, ".mrb", multiple=False,
+                    style="max-width: 190px;", variant="outlined", disabled=("scene_busy",))  # fmt: skip
+        save = app.server.trigger_name(app.save_scene)
+        button("Save scene", f"trigger('{save}').then(file => file && utils.download('scene.mrb', file))",
+               "Images, results and corrections as a file that Slicer opens too", disabled=("scene_busy",))  # fmt: skip
         button("Dark", "dark = !dark", "Light or dark page")
 
 
 def _read(app: ViewerApp) -> None:
     with v3.VExpansionPanels(multiple=True, v_model=("sections",), variant="accordion", eager=True):
         section("Image", lambda: _images(app), "image")
+        section("Raters", lambda: build_raters(app.raters), "raters", v_show="raters.length")
         section("Model", lambda: _model(app), "model")
         section("Result", lambda: _result(app), "result")
         section("Correct", lambda: _correct(app), "correct")
@@ -84,19 +104,7 @@ def _read(app: ViewerApp) -> None:
 
 def _images(app: ViewerApp) -> None:
     images = app.images
-    receive, refuse = app.server.trigger_name(images.receive), app.server.trigger_name(images.refuse)
-    v3.VFileInput(
-        label="Open files (.nii, .nii.gz, .nrrd)",
-        multiple=True,
-        density="compact",
-        hide_details=True,
-        accept=".nii,.gz,.nrrd",
-        change=(
-            "const chosen = Array.from($event.target.files || []); "
-            "chosen.reduce((sum, file) => sum + file.size, 0) > upload_limit "
-            f"? trigger('{refuse}') : window.load_files_by_chunks(chosen, {{trigger_name: '{receive}'}})",
-        )[0],
-    )
+    file_choice(app, "Open files (.nii, .nii.gz, .nrrd)", images.uploads, ".nii,.gz,.nrrd", multiple=True)
     with html.Div(v_show="study_items.length", classes="d-flex align-center"):
         choice("study", "Server study", "study_items", style="flex: 1;")
         button("Open study", images.open_study, "Show this image of the server", disabled=("!study || loading",))
@@ -112,6 +120,8 @@ def _images(app: ViewerApp) -> None:
     choice("image", "Image to read", "image_items")
     with html.Div(classes="d-flex"):
         box("masks", "Masks of the raters", v_show="has_masks")
+        box("agreement", "Rater agreement", v_show="has_masks", disabled=("!!agreement_why",),
+            title=(f"agreement_why || '{HINT}'",))  # fmt: skip
         box("lesions_3d", "Lesions in 3D")
     status("image")
 
@@ -161,6 +171,7 @@ def _result(app: ViewerApp) -> None:
                disabled=("!lesion || !connected",))  # fmt: skip
         button("Pick a lesion", explaining.pick, "Then click on a lesion in a slice view to explain it alone",
                disabled=("!lesions.length || !connected",), active=("picking",))  # fmt: skip
+        link("Report", "report", "This result as a page to read, print or keep")
         button("Remove", explaining.remove, "Remove this result; the image stays")
         with html.Details(classes="xai-rich"):
             html.Summary("All checks")
@@ -186,6 +197,7 @@ def _jobs(app: ViewerApp) -> None:
         html.Div("{{ job.title }} – {{ job.image }}", classes="font-weight-medium")
         v3.VProgressLinear(v_if="job.active", model_value=("job.percent",), raw_attrs=['aria-label="progress"'])
         html.Div("{{ job.state }} {{ job.words }}", classes="xai-rich", raw_attrs=['role="status"'])
+        link("Report", "job.report", "This result as a page to read, print or keep")
         button("Cancel", (jobs.cancel, "[job.id]"), "Stop it, on the server too", v_if="job.active")
         button("Show", (jobs.open, "[job.id]"), "Show its result", v_if="job.openable")
         button("Try again", (jobs.retry, "[job.id]"), "Ask the server again",

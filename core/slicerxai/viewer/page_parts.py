@@ -9,7 +9,9 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
 if TYPE_CHECKING:
+    from slicerxai.viewer.app import ViewerApp
     from slicerxai.viewer.correcting import Correcting
+    from slicerxai.viewer.uploads import Uploads
 
 STYLE = """
 .xai-grid { display: grid; width: 100%; height: 100%; gap: 2px; background: #2b2f36; }
@@ -19,6 +21,9 @@ STYLE = """
 .xai-slice-bar { position: absolute; bottom: 0; left: 12px; right: 12px; }
 .xai-rich { font-size: 13px; line-height: 1.35; overflow-wrap: anywhere; }
 .xai-rich td { font-size: 12px; }
+.xai-overlaps { font-size: 12px; border-collapse: collapse; }
+.xai-overlaps th { font-weight: normal; text-align: left; padding-right: 8px; }
+.xai-overlaps td { padding: 1px 6px; text-align: center; color: black; }
 .xai-row { cursor: pointer; }
 .xai-row:focus { outline: 2px solid currentColor; }
 .xai-chosen { background: rgba(66, 133, 244, .18); }
@@ -83,6 +88,24 @@ def slider(name: str, label: str, minimum: float, maximum: float, step: float, *
     )
 
 
+def file_choice(app: ViewerApp, label: str, uploads: Uploads, accept: str, multiple: bool, **options: Any) -> None:
+    """Files of the reader's computer, which are sent in pieces unless they are too large."""
+    receive, refuse = (app.server.trigger_name(function) for function in (uploads.receive, uploads.refuse))
+    v3.VFileInput(
+        label=label,
+        multiple=multiple,
+        density="compact",
+        hide_details=True,
+        accept=accept,
+        change=(
+            "const chosen = Array.from($event.target.files || []); "
+            f"chosen.reduce((sum, file) => sum + file.size, 0) > {uploads.limit} "
+            f"? trigger('{refuse}') : window.load_files_by_chunks(chosen, {{trigger_name: '{receive}'}})"
+        ),
+        **options,
+    )
+
+
 def box(name: str, label: str, **options: Any) -> v3.VCheckbox:
     """Something of the state that is so or not."""
     return v3.VCheckbox(label=label, v_model=(name,), density="compact", hide_details=True, **options)
@@ -93,9 +116,16 @@ def rich(name: str, label: str) -> None:
     html.Div(v_html=(name,), v_show=(name,), classes="xai-rich my-1", raw_attrs=[f'aria-label="{label}"'])
 
 
-def section(title: str, draw: Callable[[], None], value: str) -> None:
+def link(text: str, address: str, hint: str) -> v3.VBtn:
+    """A page in a tab of its own; absent while its address, of the state, is empty."""
+    return v3.VBtn(
+        text, v_if=address, href=(address,), target="_blank", title=hint, size="small", variant="tonal", classes="ma-1"
+    )
+
+
+def section(title: str, draw: Callable[[], None], value: str, **options: Any) -> None:
     """A part that can be folded."""
-    with v3.VExpansionPanel(value=value):
+    with v3.VExpansionPanel(value=value, **options):
         v3.VExpansionPanelTitle(title)
         with v3.VExpansionPanelText():
             draw()

@@ -10,7 +10,7 @@ from XAILib.parts import labelmap_of
 from XAILib.tray_entry import Entry
 from XAIPanels.colours import LESIONS
 from XAIPanels.errors import SceneError
-from XAIPanels.nodes import nodes_of_class, remove_with_parts
+from XAIPanels.nodes import in_scene, nodes_of_class, remove_with_parts
 from XAIPanels.outlines import Outline, add_segmentation
 
 from slicerxai.viewer.application import Application
@@ -23,6 +23,7 @@ from slicerxai.viewer.origins import ask_of, source_of
 
 METHOD = TITLE = "prediction"
 SEGMENT = "lesions"
+GONE = "Its image or prediction was removed from the scene; predict again."
 _SOURCE = "PredictedImage"
 
 
@@ -42,7 +43,6 @@ class Predicting:
         self._connection = connection
         self._images = images
         self._jobs = jobs
-        self._images_of_jobs: dict[str, str] = {}
         self.said = Messages(state, "predict")
         jobs.openers[METHOD] = self._open
 
@@ -64,18 +64,21 @@ class Predicting:
             return labelmap_of(found, METHOD), int(found.metrics.get("lesions", 0))
 
         entry = Entry(METHOD, TITLE.capitalize(), volume.GetName(), client.url)
-        self._images_of_jobs[entry.id] = volume.GetID()
+        self._jobs.node.refer_image(entry.id, volume)
         self._jobs.run(entry, work, lambda made: self._predicted(volume, *made), self.said, CANCELLED)
 
     def _open(self, entry: str) -> None:
         """Look at the image of a finished job."""
-        volume = self._scene.GetNodeByID(self._images_of_jobs.get(entry, ""))
+        volume = self._jobs.node.image(entry)
         if prediction_of(self._scene, volume) is None:
-            self.said.fail("Its image or prediction was removed from the scene; predict again.")
+            self.said.fail(GONE)
         else:
             self._images.choose(volume)
 
     def _predicted(self, volume: Any, labels: Volume, count: int) -> None:
+        if not in_scene(self._scene, volume):
+            self.said.fail(GONE)
+            return
         add_prediction(self._scene, volume, labels)
         self.said.succeed(f"{volume.GetName()}: {count} lesion{'s' * (count != 1)} predicted.")
         for listener in self.listeners:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -29,6 +29,7 @@ from XAIReviewLib.opened import Opened, opened_nodes
 from XAIReviewLib.opener import Opener
 from XAIReviewLib.order import Filters, following
 from XAIReviewLib.overlay_section import OverlaySection
+from XAIReviewLib.parameters import ONE
 from XAIReviewLib.scoring_section import ScoringSection
 from XAIReviewLib.tables import completed, nearest_of, thresholds_of
 
@@ -113,15 +114,19 @@ class Review:
 
     def restore(self) -> None:
         """Take the choices and opened images of the scene."""
-        filters = self.logic.parameters().filters
+        parameters = self.logic.parameters()
+        parameters.drawing = replace(parameters.drawing, mode=ONE)  # the page has no other
+        filters = parameters.filters
         self._state.update({"review_only_flagged": filters.flagged, "review_only_open": filters.open})
         for section in (self.scoring, self.overlays, self.decision):
             section.restore()
         self.follow_scene()
 
     def follow_scene(self) -> None:
-        """Nodes came or went."""
-        self.overlays.update()
+        """Nodes came or went; another image that is looked at meanwhile stays in the views."""
+        shown = self.logic.shown
+        if shown is None or shown.image is self._images.chosen:
+            self.overlays.update()
         self.follow()
 
     def follow(self) -> None:
@@ -215,7 +220,8 @@ class Review:
     def scene_closing(self) -> None:
         """The opened images go."""
         self.opener.scene_closing()
-        self._painted = ""
+        self._jumped = self._painted = ""
+        self._state.review_painting = False
 
     def close(self) -> None:
         """Stop everything and let go of the scene."""

@@ -68,6 +68,7 @@ def serve(url: str | None, host: str, port: int, files: Sequence[Path], allow_ot
 
     def bound(web: Any) -> None:
         gate.install(web.app)
+        app.reports.install(web.app)
 
     def ready(**_: Any) -> None:
         address = f"[{host}]" if ":" in host else host
