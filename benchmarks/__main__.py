@@ -44,6 +44,7 @@ BENCHMARKS = {
     "server_schema": "requests made from the OpenAPI document, good and hostile: server errors, hangs, files written",
     "server_load": "50 clients for 5 minutes, at the server and at stock MONAI Label: errors, delays, memory, results",
     "cli_start": "seconds until the command line has printed its help, beside monailabel",
+    "report_speed": "an explanation's page beside the same slices drawn by matplotlib",
 }
 NEED_DATA = {"alignment_table1", "informer_table1", "property_table", "property_training", "shift_lidc"}
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")

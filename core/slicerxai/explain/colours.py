@@ -16,6 +16,7 @@ DIFFERENCE = ("#63b8ff", "#2380f5", "#1450d0", "#4a4a4a", "#c8141e", "#f52a2a", 
 """Blue is darker and red brighter than the original."""
 SEQUENTIAL = ("#000004", "#420a68", "#932667", "#dd513a", "#fca50a", "#fcffa4")
 """Matplotlib's perceptually uniform "inferno" at six stops."""
+_PNG_LEVEL = 3  # PIL's own level 6 saves a hundredth of the size for almost three times the time
 
 
 @dataclass(frozen=True)
@@ -78,5 +79,5 @@ def colour_bar(heat: Heat, width: int = 320, height: int = 14) -> bytes:
 def png(picture: Image.Image) -> bytes:
     """Encode as PNG."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    picture.save(buffer, "PNG", compress_level=_PNG_LEVEL)
     return buffer.getvalue()
