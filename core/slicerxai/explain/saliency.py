@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
@@ -228,7 +229,7 @@ def _nothing_predicted(result: _Result, case: _Case, label: str) -> None:
     peak = float(case.segmentation.probability.array.max())
     empty = case.numbered.with_array(np.zeros(case.numbered.shape, dtype=np.float32))
     result.overlays["saliency"] = Overlay(empty, "saliency", UNITS, "Empty: no lesion is predicted.")
-    result.tables["lesions"] = _lesion_table(case, None)
+    result.tables["lesions"] = _lesion_table(case, [])
     result.metrics["highest_probability"] = peak
     reason = (
         f"The model predicts no {label} of at least 3 mm³, so there is nothing to explain and the map is empty; "
@@ -275,8 +276,9 @@ def _add_metrics(result: _Result, checked: Checked, patches: int, suffix: str = 
 
 
 def _add_locality(result: _Result, case: _Case, relevance: Volume) -> None:
-    result.tables["lesions"] = _lesion_table(case, relevance)
-    (explained,) = shares(relevance, case.region.array.astype(np.int32))
+    found = shares(relevance, case.numbered.array.astype(np.int32, copy=False))
+    result.tables["lesions"] = _lesion_table(case, found.regions)
+    explained = found.together if case.chosen is None else found.regions[case.chosen - 1]
     if explained.inside is None or explained.near is None:
         result.flags.append(Flag(subject=case.subject, message="No voxel speaks for the prediction."))
         return
@@ -289,12 +291,10 @@ def _add_locality(result: _Result, case: _Case, relevance: Volume) -> None:
         result.flags.append(Flag(subject=case.subject, message=message))
 
 
-def _lesion_table(case: _Case, relevance: Volume | None) -> Table:
+def _lesion_table(case: _Case, found: Sequence[Share]) -> Table:
     """One row for each predicted lesion; shares are of the positive relevance of the explained map."""
     columns = [*LESION_COLUMNS, "explained", "relevance share inside", f"relevance share within {NEAR_MM:g} mm"]
     rows: list[list[str | int | float | bool | None]] = []
-    unknown = [Share(None, None)] * len(case.lesions)
-    found = unknown if relevance is None else shares(relevance, case.numbered.array.astype(np.int32))
     for lesion, lesion_share in zip(case.lesions, found, strict=True):
         rows.append(
             [

@@ -124,7 +124,7 @@ def _scene(
     name: str, images: dict[str, Overlay], labelmaps: dict[str, Overlay], heat_overlay: tuple[str, Overlay] | None
 ) -> Scene:
     image = images[name].volume
-    array = canonical(image).array.astype(np.float32)
+    array = canonical(image).array.astype(np.float32, copy=False)
     reference = Volume(array, canonical(image).affine)
     outlines: list[Outline] = []
     for label_name, overlay in labelmaps.items():
@@ -152,8 +152,8 @@ def shown_name(name: str) -> str:
 
 
 def _heat(name: str, overlay: Overlay, image: Volume) -> Heat:
-    volume = Volume(overlay.volume.array.astype(np.float32), overlay.volume.affine)
-    array = canonical(resample_like(volume, image)).array.astype(np.float32)
+    volume = overlay.volume.with_array(overlay.volume.array.astype(np.float32, copy=False))
+    array = canonical(resample_like(volume, image)).array.astype(np.float32, copy=False)
     limit = saturation(array)
     if overlay.kind == "difference":
         return Heat(shown_name(name), array, overlay.units, overlay.description, -limit, limit, DIFFERENCE)

@@ -102,4 +102,4 @@ def blended_logits(
         msg = "the image is zero everywhere"
         raise ValueError(msg)
     covered = weights > 0
-    return total / weights.where(covered, torch.ones(())), covered
+    return total.div_(weights.masked_fill_(~covered, 1.0)), covered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -39,10 +40,10 @@ class Attribution:
         """T(x)."""
         return sum(self.windows)
 
-    @property
+    @cached_property
     def total(self) -> float:
         """Sum of the map and of the relevance elsewhere."""
-        return float(self.relevance.double().sum()) + self.elsewhere
+        return float(self.relevance.sum(dtype=torch.float64)) + self.elsewhere
 
 
 class Accumulator:

@@ -81,7 +81,7 @@ def repeatability(target: Target, attribution: Attribution) -> Finding:
 def informative(attribution: Attribution) -> Finding:
     """Share of voxels with a finite value; the map must also vary."""
     finite = torch.isfinite(attribution.relevance)
-    share = float(finite.float().mean())
+    share = int(torch.count_nonzero(finite)) / finite.numel()
     if share < 1:
         reason = "The map contains values that are not numbers, so it cannot be read."
         return Finding("finite map", share, 1.0, "unreliable", reason)

@@ -42,9 +42,9 @@ def padding(shape: Sequence[int], at_least: Sequence[int]) -> list[tuple[int, in
 
 
 def pad(tensor: Tensor, amounts: Sequence[tuple[int, int]]) -> Tensor:
-    """Add zeros around the last axes of a tensor, as many as there are amounts."""
+    """Add zeros around the last axes of a tensor, as many as there are amounts; without any it is the tensor itself."""
     flat = [amount for pair in reversed(amounts) for amount in pair]
-    return torch.nn.functional.pad(tensor, flat)
+    return torch.nn.functional.pad(tensor, flat) if any(flat) else tensor
 
 
 def unpad(tensor: Tensor, amounts: Sequence[tuple[int, int]]) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -29,11 +30,19 @@ class Window:
 
     Attributes:
         slices: position, one slice for each spatial axis.
-        weight: w_p, shape of the window; a scalar tensor where the logits have no spatial axes.
+        share: the part of T's own weights that lies in the window, a view of those of the whole image, shape of the
+            window; a scalar tensor where the logits have no spatial axes.
+        importance: weight of each voxel of a window in the blending, the same tensor for all windows.
     """
 
     slices: tuple[slice, ...]
-    weight: Tensor
+    share: Tensor
+    importance: Tensor
+
+    @property
+    def weight(self) -> Tensor:
+        """w_p, multiplied when it is asked for: kept for all windows it would take more memory than the image."""
+        return self.share * self.importance
 
 
 @dataclass(frozen=True)
@@ -106,8 +115,11 @@ class Target:
 
     def heaviest(self, count: int) -> list[int]:
         """Indices of the windows with most weight, heaviest first."""
-        order = sorted(range(len(self.windows)), key=lambda i: (-float(self.windows[i].weight.sum()), i))
-        return order[:count]
+        return self._by_weight[:count]
+
+    @cached_property
+    def _by_weight(self) -> list[int]:
+        return sorted(range(len(self.windows)), key=lambda i: (-float(self.windows[i].weight.sum()), i))
 
 
 def segmentation_target(
@@ -140,11 +152,12 @@ def segmentation_target(
         raise ValueError(msg)
     patches = occupied(tensor, patch_grid(tensor.shape[1:], patch_size, overlap))
     importance = importance_map(patch_size)
-    normaliser = torch.zeros(region.shape)
+    share = torch.zeros(region.shape)
     for patch in patches:
-        normaliser[patch] += importance
-    share = region.float() / (region.sum() * normaliser.clamp(min=torch.finfo(torch.float32).tiny))
-    windows = tuple(Window(patch, share[patch] * importance) for patch in patches if bool(region[patch].any()))
+        share[patch] += importance  # G, which becomes r / G in place
+    share.clamp_(min=torch.finfo(torch.float32).tiny).mul_(region.sum())
+    torch.div(region, share, out=share)
+    windows = tuple(Window(patch, share[patch], importance) for patch in patches if bool(region[patch].any()))
     if not windows:
         msg = "the region to explain lies where the image is zero everywhere"
         raise InputError(msg)
@@ -155,7 +168,7 @@ def segmentation_target(
 
 def classification_target(network: nn.Module, tensor: Tensor, label: int, labels: int, device: torch.device) -> Target:
     """The logit of one label for the whole image (C, *spatial)."""
-    window = Window(tuple(slice(0, n) for n in tensor.shape[1:]), torch.ones(()))
+    window = Window(tuple(slice(0, n) for n in tensor.shape[1:]), torch.ones(()), torch.ones(()))
     coefficients = torch.zeros(labels)
     coefficients[label] = 1.0
     return Target(network, tensor, (window,), coefficients, device)

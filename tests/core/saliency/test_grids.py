@@ -8,8 +8,9 @@ from torch import nn
 
 from slicerxai.data.volume import Volume
 from slicerxai.errors import InputError
+from slicerxai.saliency import locality
 from slicerxai.saliency.grids import density, mask_on, pad, padding, squeeze_flat, unpad
-from slicerxai.saliency.locality import shares
+from slicerxai.saliency.locality import Share, shares
 
 FLIPPED = np.array([[-2.0, 0, 0, 30], [0, 2, 0, -20], [0, 0, 2, 5], [0, 0, 0, 1]])
 
@@ -52,25 +53,33 @@ def test_flat_networks_get_flat_images():
         squeeze_flat(volume, nn.Conv2d(1, 1, 3))
 
 
-def test_shares_equal_a_plain_loop():
+@pytest.mark.parametrize("slab", [1, 200, 2**22])
+def test_shares_equal_a_plain_loop(slab, monkeypatch):
+    monkeypatch.setattr(locality, "SLAB_VOXELS", slab)
     rng = np.random.default_rng(0)
-    relevance = Volume(rng.standard_normal((12, 10, 9)).astype(np.float32), np.diag([1.0, 2.0, 3.0, 1.0]))
-    numbered = np.zeros((12, 10, 9), dtype=np.int32)
-    numbered[2:4, 3, 3:5], numbered[9, 0, 8] = 1, 2
-    positive = np.maximum(relevance.array, 0)
-    for number, found in enumerate(shares(relevance, numbered), start=1):
-        voxels = np.argwhere(numbered == number) * (1, 2, 3)
-        near = sum(
-            float(positive[index])
-            for index in np.ndindex(positive.shape)
-            if np.linalg.norm(voxels - np.array(index) * (1, 2, 3), axis=1).min() <= 5
-        )
-        assert found.near == pytest.approx(near / positive.sum(), rel=1e-5)
-        assert found.inside == pytest.approx(positive[numbered == number].sum() / positive.sum(), rel=1e-5)
+    relevance = Volume(rng.standard_normal((22, 10, 9)).astype(np.float32), np.diag([1.0, 2.0, 3.0, 1.0]))
+    numbered = np.zeros((22, 10, 9), dtype=np.int32)
+    numbered[2:4, 3, 3:5], numbered[9, 0, 8], numbered[4:20, 8, 1] = 1, 2, 3
+    found = shares(relevance, numbered)
+    for number, share in enumerate(found.regions, start=1):
+        assert share == plain_share(relevance.array, numbered == number)
+    assert len(found.regions) == 3
+    assert found.together == plain_share(relevance.array, numbered > 0)
+
+
+def plain_share(relevance: np.ndarray, inside: np.ndarray) -> Share:
+    positive = np.maximum(relevance.astype(np.float64), 0)
+    voxels = np.argwhere(inside) * (1, 2, 3)
+    near = sum(
+        float(positive[index])
+        for index in np.ndindex(positive.shape)
+        if np.linalg.norm(voxels - np.array(index) * (1, 2, 3), axis=1).min() <= 5
+    )
+    total = positive.sum()
+    return Share(pytest.approx(positive[inside].sum() / total), pytest.approx(near / total))  # type: ignore[arg-type]
 
 
 def test_no_positive_relevance_has_no_share():
     negative = Volume(-np.ones((3, 3, 3), dtype=np.float32), np.eye(4))
-    (found,) = shares(negative, np.ones((3, 3, 3), dtype=np.int32))
-    assert found.inside is None
-    assert found.near is None
+    found = shares(negative, np.ones((3, 3, 3), dtype=np.int32))
+    assert [*found.regions, found.together] == [Share(None, None)] * 2

@@ -52,7 +52,7 @@ def test_rules_equal_a_plain_implementation():
     image = torch.randn(1, 4, 5)
     weight = torch.rand(4, 5)
     target = segmentation_target(network, image[..., None], weight[..., None] > 0.5, 1, 2, (4, 5, 1), 0.0, CPU)
-    squeezed = [type(w)(w.slices[:2], w.weight[..., 0]) for w in target.windows]
+    squeezed = [type(w)(w.slices[:2], w.share[..., 0], w.importance[..., 0]) for w in target.windows]
     flat = type(target)(network, image, tuple(squeezed), target.coefficients, CPU)
     result = lrp(flat)
 
