@@ -27,6 +27,7 @@ COMMANDS = {
     "alarm": "Fit the alarm of a model: which predictions should be read again.",
     "realism": "Learn what a model's images look like, to judge counterfactuals.",
     "explain": "Explain a prediction; one subcommand for each method.",
+    "batch": "Explain or segment every case of a cohort, on this machine or a cluster.",
     "experiment": "Attribute drops between raters or between centres, whole.",
     "serve": "Start the MONAI Label server with the explain routes.",
     "view": "Open the radiologist's workflow in a browser.",
