@@ -45,6 +45,9 @@ BENCHMARKS = {
     "server_load": "50 clients for 5 minutes, at the server and at stock MONAI Label: errors, delays, memory, results",
     "cli_start": "seconds until the command line has printed its help, beside monailabel",
     "report_speed": "an explanation's page beside the same slices drawn by matplotlib",
+    "nnunet_predict": "one case by a resident nnU-Net beside nnUNetv2_predict of the same weights",
+    "info_latency": "delays of /info while a segmentation is computed, beside stock MONAI Label",
+    "cluster_speed": "all cases of a cohort by one worker process and by two; a killed worker loses nothing",
 }
 NEED_DATA = {"alignment_table1", "informer_table1", "property_table", "property_training", "shift_lidc"}
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
