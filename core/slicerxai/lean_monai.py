@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
-UNUSED = ("ignite", "matplotlib", "mlflow", "pandas", "skimage", "tensorboard", "torchvision")
-"""What MONAI offers with them (engines, handlers, plots, tables, pretrained backbones) is not used here."""
+UNUSED = (
+    "gdown",
+    "huggingface_hub",
+    "ignite",
+    "itk",
+    "matplotlib",
+    "mlflow",
+    "pandas",
+    "scipy.signal",
+    "skimage",
+    "tensorboard",
+    "torchvision",
+)
+"""What MONAI offers with them (downloads, engines, other readers, plots, tables, filters of signals, pretrained
+backbones) is not used here."""
 
 
 def import_monai() -> None:
@@ -22,3 +38,18 @@ def import_monai() -> None:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+def import_when_used(name: str) -> None:
+    """Let `import NAME` give a stand-in, in whose place the module is loaded when somebody asks for an attribute."""
+    if name in sys.modules:
+        return
+    stand_in = ModuleType(name)
+
+    def attribute(wanted: str) -> Any:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+        return getattr(import_module(name), wanted)
+
+    stand_in.__getattr__ = attribute  # type: ignore[method-assign]
+    sys.modules[name] = stand_in

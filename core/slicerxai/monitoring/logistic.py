@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -56,6 +55,8 @@ def _solve(standard: Array, wrong: Flags, used: Flags) -> tuple[Array, float]:
     weights = np.zeros(standard.shape[1])
     if wrong.all() or not wrong.any() or not used.any():
         return weights, float(logit((wrong.sum() + 0.5) / (len(wrong) + 1)))
+    from sklearn.linear_model import LogisticRegression  # takes long to import; judging by a fitted one needs none
+
     model = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000).fit(standard[:, used], wrong)
     weights[used] = model.coef_[0]
     return weights, float(model.intercept_[0])

@@ -15,13 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route
 
-from slicerxai.lean_monai import import_monai
+from slicerxai.lean_monai import import_monai, import_when_used
 from slicerxai.server.admission import Admission, gates
 from slicerxai.server.confinement import Confinement
 from slicerxai.server.monailabel import environment
 
 environment.configure()
 import_monai()
+import_when_used("itk")  # MONAI Label imports it for a writer that is not used here
 
 from monailabel.config import settings as monailabel_settings  # noqa: E402
 from monailabel.interfaces.exception import MONAILabelException  # noqa: E402
