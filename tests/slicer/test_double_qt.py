@@ -117,6 +117,21 @@ def test_disconnect_with_signature() -> None:
     assert got == [1]
 
 
+def test_spacing_of_a_layout_is_asked_by_qt_too() -> None:
+    import qt
+
+    widget, layout = qt.QWidget(), qt.QVBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.spacing = 40
+    widget.setLayout(layout)
+    for _ in range(2):
+        part = qt.QWidget()
+        part.setFixedHeight(10)
+        layout.addWidget(part)
+    assert layout.spacing() == 40
+    assert widget.sizeHint().height() == 60
+
+
 def test_single_shot_is_function_of_the_class_and_property_of_the_timer() -> None:
     import qt
     from slicer_double.helpers import wait_until

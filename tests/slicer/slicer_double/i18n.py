@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import sys
@@ -25,8 +26,10 @@ def translate(context: str, text: str) -> str:
     return QtCore.QCoreApplication.translate(context, text)
 
 
-def context_of(path: Path) -> str:
+@functools.cache
+def context_of(file: str) -> str:
     """`Package.file` for a file of a package, else `file`."""
+    path = Path(file)
     in_package = (path.parent / "__init__.py").is_file()
     return f"{path.parent.name}.{path.stem}" if in_package else path.stem
 
@@ -36,9 +39,10 @@ def tr(text: str) -> str:
     frame = inspect.currentframe()
     assert frame is not None
     assert frame.f_back is not None
-    translated = translate(context_of(Path(frame.f_back.f_code.co_filename)), text)
+    translated = translate(context_of(frame.f_back.f_code.co_filename), text)
     return translated if _placeholders(translated) == _placeholders(text) else text
 
 
-def _placeholders(text: str) -> set[str]:
-    return set(re.findall(r"(?<!\{)\{([^\{\}]+)\}(?!\})", text))
+@functools.cache
+def _placeholders(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"(?<!\{)\{([^\{\}]+)\}(?!\})", text))

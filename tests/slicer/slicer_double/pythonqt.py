@@ -13,8 +13,9 @@ from PySide6 import QtCore, QtGui, QtNetwork, QtWidgets
 MAIN_THREAD = threading.get_ident()
 
 _NOT_IN_PYTHONQT = ("Signal", "Slot", "Property", "ClassInfo", "QEnum", "QFlag", "SignalInstance", "MetaSignal")
-# C++ asks for a Python override of a virtual function by its name: such a name must stay a method here
-_VIRTUAL = ("sizeHint", "minimumSizeHint")
+# C++ asks for a Python override of a virtual function by its name: such a name must stay a method here, which would
+# otherwise call itself until Python gives up
+_VIRTUAL = ("sizeHint", "minimumSizeHint", "spacing")
 custom_widgets: dict[str, type] = {}
 _patched: set[type] = set()
 thread_faults: list[str] = []

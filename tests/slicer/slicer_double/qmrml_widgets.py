@@ -69,6 +69,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         super().__init__(parent)
         self._scene: Any = None
         self._ids: list[str] = []
+        self._names: dict[str, str] = {}
         self._current = ""
         self._requested = ""
         self._attributes: list[tuple[str, str, str | None]] = []
@@ -120,7 +121,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             ):
                 self._observe(scene, event, method)
             for node in self._all_nodes():
-                self._observe(node, vtk.vtkCommand.ModifiedEvent, "_refresh")
+                self._observe(node, vtk.vtkCommand.ModifiedEvent, "_node_modified")
         self._current = self._requested or self._current
         self._requested = ""
         self._refresh()
@@ -130,15 +131,21 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         this = weakref.ref(self)
 
         @vtk.calldata_type(vtk.VTK_OBJECT)
-        def call(_caller: Any, _event: str, node: Any = None) -> None:
+        def call(caller: Any, _event: str, node: Any = None) -> None:
             combo = this()
             if combo is not None:
-                getattr(combo, method)(node)
+                getattr(combo, method)(caller if node is None else node)
 
         self._observed.append((obj, observe(obj, event, call)))
 
+    def _node_modified(self, node: Any) -> None:
+        """List the nodes again where this one is listed otherwise than it should be now."""
+        listed = node.GetID() in self._ids
+        if listed != self._accepts(node) or (listed and self._names[node.GetID()] != (node.GetName() or "")):
+            self._refresh()
+
     def _node_added(self, node: Any) -> None:
-        self._observe(node, vtk.vtkCommand.ModifiedEvent, "_refresh")
+        self._observe(node, vtk.vtkCommand.ModifiedEvent, "_node_modified")
         if self._accepts(node):
             self._refresh()
             self.nodeAdded.emit(node)
@@ -171,6 +178,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         nodes = [node for node in self._all_nodes() if self._accepts(node)]
         was_empty, before = not self._ids, self._current
         self._ids = [node.GetID() for node in nodes]
+        self._names = {node.GetID(): node.GetName() or "" for node in nodes}
         if self._current not in self._ids:
             # without a "None" entry the first node that comes is chosen, and the last of those left when one goes
             choose = not self._options["noneEnabled"] and self._ids and (was_empty or before)
@@ -178,7 +186,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         offset = int(self._options["noneEnabled"])
         self._box.blockSignals(True)
         self._box.clear()
-        self._box.addItems([self._options["noneDisplay"]] * offset + [node.GetName() or "" for node in nodes])
+        self._box.addItems([self._options["noneDisplay"]] * offset + list(self._names.values()))
         self._box.setCurrentIndex(self._ids.index(self._current) + offset if self._current else offset - 1)
         self._box.blockSignals(False)
         if self._current != before:
