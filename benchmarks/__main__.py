@@ -47,6 +47,8 @@ BENCHMARKS = {
     "report_speed": "an explanation's page beside the same slices drawn by matplotlib",
     "nnunet_predict": "one case by a resident nnU-Net beside nnUNetv2_predict of the same weights",
     "info_latency": "delays of /info while a segmentation is computed, beside stock MONAI Label",
+    "http_overhead": "explaining over HTTP beside the direct call",
+    "cohort_reading": "a cohort read case by case, beside everything loaded by nibabel",
     "cluster_speed": "all cases of a cohort by one worker process and by two; a killed worker loses nothing",
 }
 NEED_DATA = {"alignment_table1", "informer_table1", "property_table", "property_training", "shift_lidc"}
