@@ -84,6 +84,10 @@ class BrowserUser:
         """Click on a button."""
         self.named("button", name, nth).click()
 
+    def tick(self, name: str) -> None:
+        """Click on a box."""
+        self.named("checkbox", name).click()
+
     def tab(self, name: str) -> None:
         self.named("tab", name).click()
 

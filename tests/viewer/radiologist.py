@@ -11,15 +11,21 @@ from browser_user import BrowserUser
 
 Picture = Callable[[str], None]
 """Called with the name of each step."""
-STEPS = ("case", "predicted", "saliency", "opacity", "lesion", "worklist", "correct", "saved")
+STEPS = ("case", "agreement", "predicted", "saliency", "opacity", "lesion", "worklist", "correct", "saved")
 
 
 def reads_a_case(user: BrowserUser, model: str, picture: Picture) -> None:
     """From the case of a cohort to one lesion explained; each step must change what the views show."""
     user.status_says(re.compile("Connected"))
     user.changes("axial", lambda: user.press("Open case"))
-    user.status_says(re.compile(r"is open: FLAIR.*[1-9] masks"))
+    user.status_says(re.compile(r"FLAIR.*; masks: .*[1-9]"))
     picture("case")
+    user.press("Raters")
+    user.status_says(re.compile(r"Mean Dice of the pairs of \d+ raters: 0\.\d\d"))
+    user.changes("axial", lambda: user.tick("Rater agreement"))
+    picture("agreement")
+    user.changes("axial", lambda: user.tick("Rater agreement"))
+    user.press("Raters")
     user.choose("Model", model)
     user.press("Predict")
     user.status_says(re.compile(r"[1-9]\d* lesions? predicted"))
