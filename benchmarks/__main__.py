@@ -27,6 +27,8 @@ BENCHMARKS = {
     "informer_planted": "errors of a planted confusion: found by the maps of the classes, or by entropy",
     "shift_lidc": "shift attribution on CT nodules across scanner vendors and readers",
     "saliency_speed": "seconds and memory of every class's map, beside captum called once for each class",
+    "saliency_volume": "the map of a segmented volume, patch by patch, beside captum on the whole volume",
+    "informer_speed": "INFORMER's reading of an image beside test-time augmentation",
     "alignment_shortcut": "decisions from inside the mask against a shortcut, on images whose truth is known",
     "alignment_sensitivity": "aligned training with other settings and other shortcuts",
     "lesion_quality": "which predicted lesions are false: an alarm over lesions beside mean probability and volume",
