@@ -18,7 +18,7 @@ from distributed.cli.dask_worker import main as dask_worker
 
 from slicerxai.cli.main import cli
 from slicerxai.settings import Settings
-from tests.support.batches import write_cohort
+from tests.support.spotted_cohort import write_cohort
 
 CLUSTER = Path(__file__).parents[2] / "deploy" / "cluster"
 OBJECTS = list(yaml.safe_load_all((CLUSTER / "kubernetes.yaml").read_text()))

@@ -1,4 +1,4 @@
-"""Batches: a small cohort, a worker killed while it computes, and all that a result says but when and how long."""
+"""Batches: a worker killed while it computes, and all that a result says but when and how long."""
 
 from __future__ import annotations
 
@@ -8,24 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slicerxai.data.io import write_volume
 from slicerxai.explain.folder import read_document
-from tests.conftest import spotted_brain
 
 if TYPE_CHECKING:
     from distributed import Client
-
-
-def write_cohort(folder: Path, cases: int) -> Path:
-    """Cases "case 0", …, with masks of rater 1; the ids are not fit for files' names."""
-    folder.mkdir()
-    lines = ["case_id,FLAIR,mask_1"]
-    for number in range(cases):
-        for volume, name in zip(spotted_brain(100 + number), ("FLAIR", "mask"), strict=True):
-            write_volume(folder / f"{number}_{name}.nii.gz", volume)
-        lines.append(f"case {number},{number}_FLAIR.nii.gz,{number}_mask.nii.gz")
-    (folder / "cases.csv").write_text("\n".join(lines) + "\n")
-    return folder
 
 
 class KillOneAtWork:

@@ -11,7 +11,7 @@ import torch
 
 from slicerxai.cluster.request import Place, Request, place, request
 from slicerxai.explain.run import parse_parameters
-from tests.support.batches import write_cohort
+from tests.support.spotted_cohort import write_cohort
 
 MODEL = "tiny"
 METHOD = "saliency"
