@@ -51,6 +51,7 @@ BENCHMARKS = {
     "info_latency": "delays of /info while a segmentation is computed, beside stock MONAI Label",
     "http_overhead": "explaining over HTTP beside the direct call",
     "cohort_reading": "a cohort read case by case, beside everything loaded by nibabel",
+    "server_start": "seconds until the server serves and its idle memory, beside stock MONAI Label",
     "cluster_speed": "all cases of a cohort by one worker process and by two; a killed worker loses nothing",
 }
 NEED_DATA = {"alignment_table1", "informer_table1", "property_table", "property_training", "shift_lidc"}

@@ -1,10 +1,11 @@
 """Benchmark `http_overhead`: explaining over HTTP, beside the direct call in a process that holds the model.
 
-A phantom patient is explained by input × gradient with a small network, with a new seed each turn, the same for
-both, so that nothing is taken from the store. Direct is reading the file and computing, nothing stored. Over HTTP it is
-the request, the queue, a worker that computes, packs and stores the result, and the client that has fetched and
-unpacked it. Both compute with one thread. The limit is the direct call: `share_of_limit` is direct ÷ HTTP, and
-`overhead_ms` is to be at most `accepted_ms`, a tenth of the direct call and 150 ms.
+A phantom patient is explained by input × gradient with a small network that has learned from another patient, with a
+new seed each turn, the same for both, so that nothing is taken from the store. Direct is reading the file and
+computing, nothing stored. Over HTTP it is the request, the queue, a worker that computes, packs and stores the result,
+and the client that has fetched and unpacked it. Both compute with one thread. The limit is the direct call:
+`share_of_limit` is direct ÷ HTTP, and `overhead_ms` is to be at most `accepted_ms`, a tenth of the direct call and
+150 ms.
 
 Checked every turn: volumes and measurements of both are the same bits; `max_abs_difference` says so.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -24,17 +26,18 @@ import numpy as np
 import requests
 import torch
 
-from benchmarks.server_load_large import store_network
+from benchmarks.printer import Printer
 from benchmarks.side_by_side import agreed, ratios, side_by_side
 from slicerxai import runtime
-from slicerxai.data.io import write_volume
+from slicerxai.data.phantom.cohort import write_cohort
 from slicerxai.data.phantom.parameters import PhantomParameters
-from slicerxai.data.phantom.patient import simulate
 from slicerxai.explain.contract import Explanation
 from slicerxai.explain.multipart import decode
 from slicerxai.explain.run import parse_parameters
 from slicerxai.explain.run import run as explain
+from slicerxai.models.fast_parameters import FastTrainingParameters
 from slicerxai.models.store import ModelStore
+from slicerxai.models.training import train
 from tests.support.server import Server
 
 MODEL, IMAGE, METHOD = "small", "patient", "saliency"
@@ -72,14 +75,15 @@ class _OverHttp:
 
 def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
     """Measure. Returns figures, rows and notes."""
-    del data, out
+    del data
     spacing, turns = (2.0, 3) if quick else (1.0, 7)
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     runtime.configure()
     torch.set_num_threads(1)
     try:
-        with _running(spacing) as server:
-            direct = _Direct(server.home / "models", server.studies / f"{IMAGE}.nii.gz")
+        models, image = _prepared(out / "http_overhead", spacing)
+        with _running(models, image) as server:
+            direct = _Direct(models, image)
             http = _OverHttp(server.url)
             times = side_by_side({"direct": direct, "HTTP": http}, turns)
     finally:
@@ -106,19 +110,38 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
 
 
 @contextmanager
-def _running(spacing: float) -> Iterator[Server]:
-    """A server with one worker over the image of one patient."""
-    with tempfile.TemporaryDirectory(prefix="http-overhead-") as folder:
-        server = Server(Path(folder), SLICERXAI_WORKERS="1", SLICERXAI_THREADS="1", SLICERXAI_DEVICE="cpu")
-        store_network(server, MODEL, spacing, features=(8, 16), patch=64)
-        patient = simulate(PhantomParameters(patients=1, spacing=spacing, centres=("01",), load_min_ml=8.0), 0)
-        write_volume(server.studies / f"{IMAGE}.nii.gz", patient.images["FLAIR"])
+def _running(models: Path, image: Path) -> Iterator[Server]:
+    """A server with one worker over one image."""
+    with tempfile.TemporaryDirectory(prefix="http-overhead-") as root:
+        server = Server(Path(root), SLICERXAI_WORKERS="1", SLICERXAI_THREADS="1", SLICERXAI_DEVICE="cpu")
+        shutil.copytree(models, server.home / "models")
+        shutil.copyfile(image, server.studies / f"{IMAGE}.nii.gz")
         server.start()
         try:
             yield server
         finally:
             os.killpg(server.process.pid, signal.SIGKILL)
             server.process.wait()
+
+
+def _prepared(folder: Path, spacing: float) -> tuple[Path, Path]:
+    """A store with a network that has learned from one phantom patient for a minute, and the scan of another one."""
+    parameters = PhantomParameters(patients=2, spacing=spacing, centres=("01",), raters=("1",), load_min_ml=8.0)
+    known, other = write_cohort(folder / "cohort", parameters, Printer("phantom"))
+    shutil.rmtree(folder / "models", ignore_errors=True)
+    store = ModelStore(folder / "models")
+    settings = FastTrainingParameters(
+        spacing=spacing,
+        patch=32,
+        features=(8, 16),
+        steps=300,
+        lr=1e-2,
+        augmentation=0,
+        validation_share=0,
+        precision="float32",
+    )
+    train("fast", [known], "consensus", settings, store, MODEL, torch.device("cpu"), Printer("train"))
+    return store.root, other.images["FLAIR"]
 
 
 def _values(seed: int) -> dict[str, Any]:
