@@ -101,21 +101,28 @@ def picture(user: Any, path: Path, views: Any = None) -> None:
     """The panel on the left, on the right the views as the layout shows them, or this picture of them."""
     import numpy as np
     from PIL import Image
-    from slicer_double.helpers import grab, render_all
+    from slicer_double.helpers import render_all
 
-    widget = user.module.widgetRepresentation()
     views = render_all(user.app) if views is None else views
-    for _ in range(6):  # each layout within another tells its height only after the one within
-        widget.resize(WIDTH, max(views.shape[0], widget.sizeHint().height()))
-        user.app.processEvents()
-        widget.layout().invalidate()
-        widget.layout().activate()
-    panel = grab(widget)
+    panel = whole_panel(user, views.shape[0])
     height = max(panel.shape[0], views.shape[0])
     sheet = np.full((height, panel.shape[1] + views.shape[1], 3), PAPER, np.uint8)
     sheet[: panel.shape[0], : panel.shape[1]] = panel
     sheet[: views.shape[0], panel.shape[1] :] = views
     Image.fromarray(sheet).save(path)
+
+
+def whole_panel(user: Any, height: int = 0) -> Any:
+    """A picture of the panel, as tall as what it holds and at least so tall."""
+    from slicer_double.helpers import grab
+
+    widget = user.module.widgetRepresentation()
+    for _ in range(6):  # each layout within another tells its height only after the one within
+        widget.resize(WIDTH, max(height, widget.sizeHint().height()))
+        user.app.processEvents()
+        widget.layout().invalidate()
+        widget.layout().activate()
+    return grab(widget)
 
 
 def with_bars(application: Any) -> Any:

@@ -36,14 +36,14 @@ def walk(desk: Desk, site: Site, folder: Path) -> Walk:
     segmentation = _predicts(user, client, site, image)
     yield Step(
         "predict",
-        "MONAI Label's own module, on the same server, lets a segmenter draw the lesions, as segments to be edited.",
+        "A segmenter's lesions, fetched as MONAI Label's module fetches them: outlines over the image, to be edited.",
         user,
     )
     before = drawn_label(segmentation, user.panel.logic.shown.image)
     grow(segmentation, 1)
     after = drawn_label(segmentation, user.panel.logic.shown.image)
     assert after.sum() > before.sum()
-    yield Step("draw", "The outlines are corrected by hand with Slicer's segment editor.", user)
+    yield Step("draw", "The same lesions after an edit: drawn one voxel larger all around.", user)
     label = folder / f"{image}_label.nii.gz"
     _write(segmentation, user.panel.logic.shown.image, label)
     answer = user.waits_in_a_thread(lambda: client.save_label(image, str(label), "final", {"label_info": []}))

@@ -23,13 +23,13 @@ class Step:
         name: of the picture's file, in one word.
         caption: one sentence for the guide, in the present tense.
         user: in front of the panel that is seen.
-        bars: whether the layout is a described one, whose views have bars with labels.
+        page: the HTML page in front of it, if there is one.
     """
 
     name: str
     caption: str
     user: User
-    bars: bool = False
+    page: Path | None = None
 
 
 Walk = Iterator[Step]

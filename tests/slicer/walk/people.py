@@ -8,6 +8,7 @@ from typing import Any
 
 import slicer
 from panel_user import ANSWER_SECONDS, User
+from PySide6 import QtCore
 from review_user import ReviewUser
 from shift_user import ShiftUser
 from slicer_double import helpers
@@ -68,13 +69,14 @@ class CohortReader(Person):
         self.waits(lambda: not self.panel.opener.busy and not self.panel.opener.measuring)
         return self.panel.logic.shown
 
-    def hides_all_raters_but(self, name: str) -> None:
-        """Click on the boxes before the other raters."""
+    def hides_raters(self, but: str) -> None:
+        """Click on the checked boxes before all raters but one."""
         table = self.ui.raterTable
         for row in range(table.rowCount):
-            if table.item(row, 0).text() != name:
-                table.scrollToItem(table.item(row, 0))
-                rectangle = table.visualItemRect(table.item(row, 0))
+            cell = table.item(row, 0)
+            if cell.text() != but and cell.checkState() == QtCore.Qt.CheckState.Checked:
+                table.scrollToItem(cell)
+                rectangle = table.visualItemRect(cell)
                 helpers.click(table.viewport(), (rectangle.left() + 10, rectangle.center().y()))
 
 

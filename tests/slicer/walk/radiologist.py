@@ -33,7 +33,8 @@ def _opens_a_case(desk: Desk, site: Site) -> Walk:
     if len(case.images) > 1:
         user.click(user.ui.sideBox)
     user.click(user.ui.agreementBox)
-    user.hides_all_raters_but("Consensus")
+    user.hides_raters(but="Consensus")
+    user.folds("dice")
     yield Step(
         "agreement",
         "In the usual layout, only the consensus is outlined; the map says how many raters marked each voxel.",
@@ -51,7 +52,7 @@ def _asks_why(desk: Desk, site: Site) -> Walk:
     user.ui.inputSelector.setCurrentNode(flair)
     yield Step(
         "ask",
-        "Saliency & Review: the FLAIR of the case is chosen already; one button asks the model what it finds and why.",
+        "Saliency & Review: the FLAIR of the case is chosen already; one button asks the model what it finds, and why.",
         user,
     )
     user.click(user.ui.runButton)

@@ -9,13 +9,15 @@ from PySide6 import QtCore
 from shift_user import ATTRIBUTION_SECONDS
 
 from .desk import Desk, Site, Step, Walk
-from .people import Researcher
+from .people import CohortReader, Researcher
 
 
 def walk(desk: Desk, site: Site, folder: Path) -> Walk:
-    """From two environments to the report `folder/report.html`."""
+    """From the cohort to the report `folder/report.html`."""
+    yield from _looks_at_the_cohort(desk, site)
     user = desk.open("XAIShift", Researcher)
-    user.connects(site.url)
+    user.is_connected(site.url)
+    user.waits(lambda: user.panel.data.cohort is not None)
     if user.panel.data.cohort.name != site.cohort:
         user.choose(user.ui.cohortCombo, site.cohort)
         user.waits(lambda: user.panel.data.cohort is not None and user.panel.data.cohort.name == site.cohort)
@@ -50,5 +52,18 @@ def walk(desk: Desk, site: Site, folder: Path) -> Walk:
     page = QtCore.QUrl(slicer.app.recorded.opened_urls[-1]).toLocalFile()
     text = Path(page).read_text(encoding="utf-8")
     assert "Shift" in text
-    (folder / "report.html").write_text(text, encoding="utf-8")
-    yield Step("report", "The whole result as one HTML page, opened in the web browser.", user)
+    report = folder / "report.html"
+    report.write_text(text, encoding="utf-8")
+    yield Step("report", "The whole result as one HTML page, opened in the web browser.", user, report)
+
+
+def _looks_at_the_cohort(desk: Desk, site: Site) -> Walk:
+    user = desk.open("XAICohort", CohortReader)
+    user.connect_to(site.url)
+    user.waits(lambda: user.panel.server.server is not None)
+    user.opens_case(site.cohort, site.case)
+    yield Step(
+        "cohort",
+        "MSSEG Cohort: the cases with centre, scanner and raters; the opened one with the outlines of its raters.",
+        user,
+    )
