@@ -31,6 +31,7 @@ from .result_logic import ResultLogic
 from .sending import fetched
 from .server_section import ServerSection
 from .tasks import Tasks
+from .turns import Steps
 from .words import RESEARCH_USE, duration
 
 CANCELLED = _("Cancelled. The server has stopped the computation; nothing was changed in the scene.")
@@ -180,6 +181,7 @@ class ImagePanel(ABC, Generic[S]):
         """Start the panel's one job; what cannot be sent is said in words.
 
         Args:
+            done: see `OneJob.start`.
             method, title: of the server, and for people; without them the job tray does not have the job.
         """
         server = self.server.server
@@ -217,10 +219,14 @@ class ImagePanel(ABC, Generic[S]):
         def work(stop: Event, progress: Any) -> Any:
             return fetched(client, entry.job, stop, progress, prepare)
 
-        self.job.start(work, lambda result: home().opened(entry, self.loaded(source, result, started)))
+        def done(result: Any) -> Steps:
+            node = yield from self.loaded(source, result, started)
+            home().opened(entry, node)
 
-    def loaded(self, source: Source, result: Any, started: float) -> Any:
-        """Put a result into the scene, show it, and say so; returns its node.
+        self.job.start(work, done)
+
+    def loaded(self, source: Source, result: Any, started: float) -> Steps:
+        """Put a result into the scene, show it, and say so, step by step; returns its node.
 
         Args:
             result: made ready for the logic, with the `job` that it came from.
@@ -229,7 +235,10 @@ class ImagePanel(ABC, Generic[S]):
         node = self.logic.load(result, source.volume)
         self._sources[node.GetID()] = source
         self.reports.remember(node, result.job)
-        self.show(node)
+        yield
+        yield from self.result.showing(node)
+        yield
+        self.follow_result()
         notes = [_("{name}, in {time}.").format(name=node.GetName(), time=duration(time.monotonic() - started))]
         if source.volume is not None and not in_scene(self.logic.scene, source.volume):
             notes.append(VOLUME_REMOVED)

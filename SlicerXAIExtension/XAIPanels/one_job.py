@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -13,6 +13,7 @@ from .errors import SceneError
 from .job_state import JobState
 from .job_tray_home import About, home
 from .task_list import Task, TaskList
+from .turns import Turns
 
 IN_BACKGROUND = _("It goes on in the background; “Jobs” below shows how far it is, and opens what comes of it.")
 
@@ -40,13 +41,15 @@ class OneJob:
         self._changed = changed
         self._cancelled = cancelled
         self._task: Task | None = None
+        self._turns = Turns(tasks)
         self._entry: Entry | None = None
         self._begun: list[str] = []
         self._ended_because = ""
 
     @property
     def running(self) -> bool:
-        return self._task is not None
+        """Whether it is computed, or what came of it is being put into the scene."""
+        return self._task is not None or self._turns.active
 
     @property
     def stopping(self) -> bool:
@@ -57,7 +60,7 @@ class OneJob:
         """Run `work(stop, progress)`; `done` gets its result unless it was stopped meanwhile.
 
         Args:
-            done: returns the node that the result became, or None.
+            done: returns the node that the result became, or None; as a generator, step by step, see `turns`.
             about: what the job tray says of it; without it the tray does not have it, and it ends with the panel.
         """
         self._ended_because = ""
@@ -69,7 +72,7 @@ class OneJob:
         self._changed()
 
     def cancel(self, because: str = "") -> None:
-        """Stop it, here and on the server."""
+        """Stop it, here and on the server; too late for one whose result is being put into the scene."""
         if self._task is None:
             return
         self._ended_because = because or self._cancelled
@@ -83,6 +86,7 @@ class OneJob:
         Args:
             because, otherwise: what to say when it goes on, and when it is cancelled.
         """
+        self.drop(because)
         if self._task is None:
             return
         if self._entry is None or self.stopping:
@@ -94,8 +98,16 @@ class OneJob:
         self._state.say(because)
         self._changed()
 
+    def drop(self, because: str) -> None:
+        """Put no more of what came into the scene, and say why."""
+        if self._turns.active:
+            self._turns.drop()
+            self._state.say(because)
+            self._changed()
+
     def close(self) -> None:
         """The panel goes, and soon its tasks; a job that the tray has goes on."""
+        self._turns.drop()
         task, self._task = self._task, None
         if task is not None and self._entry is not None and not self._ended_because:
             self._tasks.leave(task)
@@ -125,12 +137,20 @@ class OneJob:
     def _done(self, done: Callable[[Any], Any], result: Any) -> None:
         self._task = None
         self._attend(False)
+        entry = self._entry
         if self._ended_because:  # it was finished just before it could be stopped: what the user wanted counts
             self._state.say(self._ended_because)
+            self._changed()
+            return
+        found = done(result)
+        if isinstance(found, Generator):
+            self._turns.take(found, lambda node: self._shown(entry, node))
         else:
-            node = done(result)
-            if self._entry is not None and node is not None:
-                home().opened(self._entry, node)
+            self._shown(entry, found)
+
+    def _shown(self, entry: Entry | None, node: Any) -> None:
+        if entry is not None and node is not None:
+            home().opened(entry, node)
         self._changed()
 
     def _failed(self, error: BaseException) -> None:

@@ -44,26 +44,41 @@ def add_segmentation(scene: Any, outlines: Sequence[Outline], name: str, whole: 
     """
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(name)
+    node.SetSourceRepresentationToBinaryLabelmap()
+    for outline in outlines:  # before the scene has the node: then every view looks at it once, not at each segment
+        _add_segment(node, outline)
     node = scene.AddNode(node)
     node.CreateDefaultDisplayNodes()
-    node.SetSourceRepresentationToBinaryLabelmap()
+    display = node.GetDisplayNode()
+    modified = display.StartModify()
     for outline in outlines:
-        add_outline(node, outline)
+        _draw(display, outline)
+    display.SetSliceIntersectionThickness(2)
+    display.EndModify(modified)
     geometry = whole or (outlines[0].labelmap if outlines else None)
     if geometry is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(make_volume(geometry.array, geometry.affine))
-    node.GetDisplayNode().SetSliceIntersectionThickness(2)
     return node
 
 
 def add_outline(node: Any, outline: Outline) -> None:
     """One more segment of a segmentation of `add_segmentation`."""
+    _add_segment(node, outline)
+    display = node.GetDisplayNode()
+    modified = display.StartModify()
+    _draw(display, outline)
+    display.EndModify(modified)
+
+
+def _add_segment(node: Any, outline: Outline) -> None:
     segment = slicer.vtkSegment()
     segment.SetName(outline.name)
     segment.SetColor(*rgb(outline.colour))
     segment.AddRepresentation(binary_labelmap(), _oriented(outline.labelmap))
     node.GetSegmentation().AddSegment(segment, outline.id)
-    display = node.GetDisplayNode()
+
+
+def _draw(display: Any, outline: Outline) -> None:
     display.SetSegmentVisibility2DFill(outline.id, outline.filled)
     display.SetSegmentVisibility2DOutline(outline.id, not outline.filled)
     display.SetSegmentOpacity2DFill(outline.id, FILL)

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from .choosing import enable, offer_nodes
 from .parameters import PanelParameters
+from .turns import Steps, taken_at_once
 
 
 class FrameLogic(Protocol):
@@ -67,7 +68,13 @@ class ResultFrame:
 
     def show(self, node: Any) -> None:
         """Show a result in the views and in the panel."""
-        self._logic.show(node)
+        taken_at_once(self.showing(node))
+
+    def showing(self, node: Any) -> Steps:
+        """The same step by step; one that is removed meanwhile is not shown."""
+        if node in self._logic.results():
+            self._logic.show(node)
+            yield
         self.update()
 
     def update(self) -> None:

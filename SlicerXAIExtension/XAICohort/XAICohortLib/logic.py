@@ -13,6 +13,7 @@ from XAIPanels.belonging import set_visible
 from XAIPanels.nodes import in_scene
 from XAIPanels.scene_watch import SceneWatch
 from XAIPanels.side_views import Arrangement, SideViews
+from XAIPanels.turns import taken_at_once
 from XAIPanels.views import centre, jump_to, pass_through
 
 from . import case_node
@@ -74,13 +75,9 @@ class CohortLogic:
 
     def load_case(self, case: PreparedCase) -> Any:
         """Add a case to the scene, show it, and return its node, see `CaseNode`. At once; see `loading`."""
-        steps = self.loading(case)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as ended:
-                self.show(ended.value)
-                return ended.value
+        node = taken_at_once(self.loading(case))
+        self.show(node)
+        return node
 
     def loading(self, case: PreparedCase) -> Generator[float, None, Any]:
         """Add a case bit by bit, one with each `next`, so that the window never waits long.

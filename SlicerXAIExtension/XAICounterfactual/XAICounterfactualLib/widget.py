@@ -12,6 +12,7 @@ from XAIPanels.documents import model_of
 from XAIPanels.export import Snapshot
 from XAIPanels.image_panel import CONNECT_FIRST, ImagePanel
 from XAIPanels.image_section import Source
+from XAIPanels.turns import Steps
 from XAIPanels.words import counted
 
 from .logic import CounterfactualLogic
@@ -114,13 +115,15 @@ class CounterfactualPanel(ImagePanel[CounterfactualServer]):
 
         self.run(source, work, lambda predicted: self._predicted(predicted, source.volume))
 
-    def _explained(self, source: Source, result: Prepared, started: float) -> Any:
-        node = self.loaded(source, result, started)
+    def _explained(self, source: Source, result: Prepared, started: float) -> Steps:
+        node = yield from self.loaded(source, result, started)
+        yield
         self.view.jump()
         return node
 
-    def _predicted(self, predicted: Predicted, volume: Any) -> None:
+    def _predicted(self, predicted: Predicted, volume: Any) -> Steps:
         self.logic.show_prediction(predicted.labelmap, volume)
+        yield
         self.question.found(predicted.lesions)
         count = len(predicted.lesions)
         self.question.succeed(

@@ -13,6 +13,7 @@ from XAIPanels.export import Snapshot
 from XAIPanels.image_panel import ImagePanel
 from XAIPanels.image_section import Source
 from XAIPanels.image_server import ImageServer, ask
+from XAIPanels.turns import Steps
 
 from .logic import PropertyLogic
 from .prepared import Prepared, prepare
@@ -106,10 +107,11 @@ class PropertyPanel(ImagePanel[ImageServer]):
         title = WALK.format(property=property_title(names[0]).lower()) if names else RANKING
         self.run(source, work, lambda result: self._measured(source, stamp, result, started), METHOD, title)
 
-    def _measured(self, source: Source, stamp: Any, result: Prepared, started: float) -> Any:
-        node = self.loaded(source, result, started)
+    def _measured(self, source: Source, stamp: Any, result: Prepared, started: float) -> Steps:
+        node = yield from self.loaded(source, result, started)
         self._stamps[node.GetID()] = stamp
         if result.walk is not None:
+            yield
             self.walk.jump()
         return node
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import slicer
@@ -12,6 +12,7 @@ from XAIPanels.map_display import scale_of
 from XAIPanels.nodes import in_scene
 from XAIPanels.scene_watch import SceneWatch
 from XAIPanels.side_views import Arrangement, SideViews
+from XAIPanels.turns import taken_at_once
 from XAIPanels.views import Layers, centre, jump_to, pass_through
 from XAIPanels.volumes import affine_of, array_of
 
@@ -63,9 +64,15 @@ class ReviewLogic:
 
     def open(self, origin: Origin, image: Image) -> Opened:
         """Add an image to the scene and show it; of the earlier ones, the newest stay."""
+        return taken_at_once(self.opening(origin, image))
+
+    def opening(self, origin: Origin, image: Image) -> Generator[None, None, Opened]:
+        """The same step by step, so that the window never waits long."""
         found = nodes.add_item(self.scene, origin, image)
+        yield
         self.show(found)
         for old in opened_nodes(self.scene)[:-KEPT]:
+            yield
             nodes.remove(self.scene, old)
         return found
 

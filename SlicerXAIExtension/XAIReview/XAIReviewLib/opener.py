@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from threading import Event
 from typing import Any
 
@@ -16,9 +15,10 @@ from XAILib.worklist import Worklist
 from XAIPanels.job_state import JobState
 from XAIPanels.one_job import OneJob
 from XAIPanels.task_list import TaskList
+from XAIPanels.turns import Steps
 
 from .logic import ReviewLogic
-from .opened import Opened, Origin
+from .opened import Origin
 from .prepared import Image, Prepared
 from .work import explain, fetch
 
@@ -27,6 +27,7 @@ SCENE_CLOSED = _("The scene was closed, so nothing was opened.")
 CLOSED = _("The image was removed from the scene meanwhile; open it again.")
 UNREADABLE = _("the server sends neither the image in a format that can be read here, nor a picture with its maps.")
 DONE = _("{} is open.")
+OTHER = _("Opening another image …")
 FIRST_SHARE = 0.1
 """Of the progress, for fetching the image."""
 
@@ -74,12 +75,10 @@ class Opener:
         self._wish: Wish | None = None
         self._next: Wish | None = None
         self._server_job = ""
-        self._adding: list[Callable[[], None]] = []
-        self._timer = tasks.timer(0, self._add_one)
 
     @property
     def busy(self) -> bool:
-        return self._job.running or bool(self._adding)
+        return self._job.running
 
     @property
     def image(self) -> str:
@@ -95,34 +94,28 @@ class Opener:
     def open(self, client: Client, worklist: Worklist, image: str) -> None:
         """Open an image, or show it when it is open; what is missing of it is fetched."""
         wish = Wish(client, worklist.model, Origin(client.url, image, worklist.digest))
-        if self.busy:
-            self._stop_adding()
-            self._next = wish
-            self._job.cancel(_("Opening another image …"))
-            if not self._job.running:
-                self._begin_next()
+        if not self.busy:
+            self._begin(wish)
             return
-        self._begin(wish)
+        self._next = wish
+        self._job.drop(OTHER)
+        self._job.cancel(OTHER)
 
     def cancel(self) -> None:
         """Stop what is under way; an image that is shown already stays."""
         self._next = None
-        if self._adding:
-            self._stop_adding()
-            self.state.say(STOPPED)
-            self._changed()
+        self._job.drop(STOPPED)
         self._job.cancel()
 
     def scene_closing(self) -> None:
         """Nobody waits for the image any more."""
         self._next = None
-        self._stop_adding()
         self.state.say("")
+        self._job.drop(SCENE_CLOSED)
         self._job.cancel(SCENE_CLOSED)
 
     def close(self) -> None:
         """The panel goes."""
-        self._stop_adding()
         self._job.close()
 
     def _begin(self, wish: Wish) -> None:
@@ -154,10 +147,12 @@ class Opener:
             self._begin_next()
         self._changed()
 
-    def _fetched(self, wish: Wish, image: Image | None) -> None:
+    def _fetched(self, wish: Wish, image: Image | None) -> Steps:
         if image is not None:
-            self._logic.open(wish.origin, image)
+            yield from self._logic.opening(wish.origin, image)
+            yield
             self._came()
+            yield
         self._explain(wish)
 
     def _explain(self, wish: Wish) -> None:
@@ -166,34 +161,22 @@ class Opener:
 
         self._job.start(work, lambda prepared: self._explained(wish, prepared))
 
-    def _explained(self, wish: Wish, prepared: Prepared) -> None:
+    def _explained(self, wish: Wish, prepared: Prepared) -> Steps:
+        """One map in each turn of the window's loop."""
         found = self._logic.opened(wish.origin)
         if found is None and prepared.image is not None:
-            found = self._logic.open(wish.origin, prepared.image)
+            found = yield from self._logic.opening(wish.origin, prepared.image)
+            yield
         if found is None:
             self.state.fail(CLOSED if prepared.image is not None else UNREADABLE)
             return
-        self._logic.begin(found, prepared)
         self._server_job = prepared.job
-        adding = self._logic.add_map
-        self._adding = [partial(adding, found, label, made) for label, made in prepared.maps.items()]
-        self._adding.append(partial(self._finish, wish, found))
         self.state.progress(1.0, _("Loading the maps"), None)
-        self._timer.start()
-
-    def _add_one(self) -> None:
-        """One map in each round of the window's loop, so that it answers in between."""
-        if self._adding:
-            self._adding.pop(0)()
-        if not self._adding:
-            self._timer.stop()
-            self._changed()
-
-    def _stop_adding(self) -> None:
-        self._timer.stop()
-        self._adding = []
-
-    def _finish(self, wish: Wish, found: Opened) -> None:
+        self._logic.begin(found, prepared)
+        for label, made in prepared.maps.items():
+            yield
+            self._logic.add_map(found, label, made)
         self._logic.finish(found)
+        yield
         self.state.succeed(DONE.format(wish.origin.image))
         self._came()

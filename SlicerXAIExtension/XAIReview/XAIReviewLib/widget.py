@@ -154,13 +154,12 @@ class ReviewPanel:
     def _came(self) -> None:
         """An image, or its maps, came into the scene."""
         shown, item = self.logic.shown, self.shown_item
-        if shown is not None and item is not None and shown.complete and self._jumped != shown.image_id:
-            self._jumped = shown.image_id
-            self.follow_scene()
-            self.item.go()
         if shown is not None and self.opener.job:
             self.reports.remember(shown.node, self.opener.job)
         self.follow_scene()
+        if shown is not None and item is not None and shown.complete and self._jumped != shown.image_id:
+            self._jumped = shown.image_id
+            self.item.go()
 
     def _class_chosen(self) -> None:
         self.item.show(self.shown_item, self.opener.image)

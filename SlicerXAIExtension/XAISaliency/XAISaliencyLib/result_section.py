@@ -12,6 +12,7 @@ from XAILib.verdict import checks_html, verdict_html
 from XAIPanels.choosing import enable, offer_nodes
 from XAIPanels.colours import EXPLAINED, LESIONS
 from XAIPanels.map_colours import AGAINST, FOR
+from XAIPanels.turns import Steps, taken_at_once
 from XAIPanels.words import counted
 
 from .lesion_table import LesionTable
@@ -73,8 +74,15 @@ class ResultSection:
 
     def show(self, node: Any) -> None:
         """Show a result in the views and in the panel."""
-        if self._logic.show(node):
-            slicer.util.resetSliceViews()
+        taken_at_once(self.showing(node))
+
+    def showing(self, node: Any) -> Steps:
+        """The same step by step; one that is removed meanwhile is not shown."""
+        if node in self._logic.results():
+            if self._logic.show(node):
+                yield
+                slicer.util.resetSliceViews()
+            yield
         self.update()
 
     def update(self) -> None:

@@ -24,6 +24,7 @@ from XAIPanels.reports import Reports
 from XAIPanels.sending import fetched
 from XAIPanels.server_section import ServerSection
 from XAIPanels.tasks import Tasks
+from XAIPanels.turns import Steps
 from XAIPanels.words import RESEARCH_USE, duration
 
 from .explain_section import RUNNING, ExplainSection
@@ -171,7 +172,11 @@ class SaliencyPanel:
         def work(stop: Event, progress: OnProgress) -> Prepared:
             return fetched(client, entry.job, stop, progress, prepare)
 
-        self.job.start(work, lambda result: home().opened(entry, self._explained(source, None, result, started)))
+        def done(result: Prepared) -> Steps:
+            node = yield from self._explained(source, None, result, started)
+            home().opened(entry, node)
+
+        self.job.start(work, done)
 
     def _explain(self, wish: Wish) -> None:
         if self.job.running:
@@ -210,12 +215,14 @@ class SaliencyPanel:
         name = channels[0] if channels else "image"
         return self.logic.snapshot(source.volume, name)
 
-    def _explained(self, source: Source, lesion: int | None, result: Prepared, started: float) -> Any:
-        """Put a result into the scene and show it; returns its node."""
+    def _explained(self, source: Source, lesion: int | None, result: Prepared, started: float) -> Steps:
+        """Put a result into the scene and show it, step by step; returns its node."""
         node = self.logic.load(result, source.volume)
         self._sources[node.GetID()] = source
         self.reports.remember(node, result.job)
-        self.result.show(node)
+        yield
+        yield from self.result.showing(node)
+        yield
         notes = [_("{name}, in {time}.").format(name=node.GetName(), time=duration(time.monotonic() - started))]
         if source.volume is not None and not in_scene(self.logic.scene, source.volume):
             notes.append(VOLUME_REMOVED)

@@ -13,6 +13,7 @@ from XAILib.errors import ServerError, Stopped
 from XAILib.nrrd import Volume
 from XAIPanels.job_state import JobState
 from XAIPanels.tasks import Task, Tasks
+from XAIPanels.turns import Turns
 
 from .attribution import raters_of
 from .logic import ShiftLogic
@@ -68,12 +69,13 @@ class CaseOpener:
         self._changed = changed
         self._lost = lost
         self._task: Task | None = None
+        self._turns = Turns(tasks)
         self._wish: Wish | None = None
         self._stopping = False
 
     @property
     def busy(self) -> bool:
-        return self._task is not None
+        return self._task is not None or self._turns.active
 
     def open(self, server: ShiftServer, node: Any, case: str) -> None:
         """Open a case of a result, or show it when it is open already; what is missing of it is fetched."""
@@ -122,6 +124,13 @@ class CaseOpener:
         """The scene was closed: nobody waits for the case any more."""
         self.cancel()
         self._wish = None
+        if self._turns.active:
+            self._turns.drop()
+            self._end(lambda: self.state.say(STOPPED))
+
+    def close(self) -> None:
+        """The panel goes; its tasks are closed elsewhere."""
+        self._turns.drop()
 
     def _arrived(self, server: ShiftServer, wish: Wish, prepared: PreparedCase) -> None:
         self._task = None
@@ -131,8 +140,9 @@ class CaseOpener:
         if self._wish is not wish or wish.node not in self._logic.results():
             self._end(lambda: self.state.say(GONE))
             return
-        segmentation = self._logic.open(wish.node, prepared)
-        self._predict(server, wish, segmentation)
+        self._turns.take(
+            self._logic.opening(wish.node, prepared), lambda segmentation: self._predict(server, wish, segmentation)
+        )
 
     def _predict(self, server: ShiftServer, wish: Wish, segmentation: Any) -> None:
         if has_prediction(segmentation):

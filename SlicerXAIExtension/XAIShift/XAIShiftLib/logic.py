@@ -9,6 +9,7 @@ import slicer
 from XAIPanels.belonging import set_visible
 from XAIPanels.nodes import in_scene, remove_with_parts
 from XAIPanels.scene_watch import SceneWatch
+from XAIPanels.turns import Steps, taken_at_once
 from XAIPanels.views import Layers, jump_to
 
 from .attribution import raters_of, title_of
@@ -59,11 +60,17 @@ class ShiftLogic:
 
     def open(self, node: Any, prepared: PreparedCase) -> Any:
         """Add a case of a result to the scene, show it, and return its segmentation."""
+        return taken_at_once(self.opening(node, prepared))
+
+    def opening(self, node: Any, prepared: PreparedCase) -> Steps:
+        """The same step by step, so that the window never waits long."""
         self._close_case(ResultNode(node).opened_case(prepared.case))
         segmentation = add_case(self.scene, prepared, raters_of(self.document(node)))
         ResultNode(node).refer(segmentation)
+        yield
         self.show(segmentation)
         if prepared.place is not None:
+            yield
             jump_to(self.scene, prepared.place)
         return segmentation
 

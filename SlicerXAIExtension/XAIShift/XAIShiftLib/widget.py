@@ -21,6 +21,7 @@ from XAIPanels.one_job import OneJob
 from XAIPanels.reports import Reports
 from XAIPanels.server_section import ServerSection
 from XAIPanels.tasks import Tasks
+from XAIPanels.turns import Steps
 from XAIPanels.words import RESEARCH_USE, duration
 
 from .attribution import title_of
@@ -145,6 +146,7 @@ class ShiftPanel:
         """Let go of the scene; a job goes on in the tray. The panel cannot be used afterwards."""
         self._later.stop()
         self.logic.close()
+        self.opener.close()
         self.job.close()
         self._tasks.close()
         self.reports.close()
@@ -165,7 +167,11 @@ class ShiftPanel:
         def work(stop: Event, progress: OnProgress) -> Result:
             return complete(client.result(entry.job, stop, progress))
 
-        self.job.start(work, lambda result: home().opened(entry, self._attributed(result, started)))
+        def done(result: Result) -> Steps:
+            node = yield from self._attributed(result, started)
+            home().opened(entry, node)
+
+        self.job.start(work, done)
 
     def open_report(self) -> None:
         """Open the shown result's report in the web browser."""
@@ -231,12 +237,14 @@ class ShiftPanel:
             self.options.offer_burdens(*burdens(cohort, selected, raters))
         self.refresh()
 
-    def _attributed(self, result: Result, started: float) -> Any:
+    def _attributed(self, result: Result, started: float) -> Steps:
         document = dict(result.document)
         node = self.logic.add(document)
         self.reports.remember(node, result.job)
+        yield
         self.result.say("")
         self.result.show(node)
+        yield
         for section in (self.data, self.source, self.target, self.options):
             section.collapse()
         self.state.succeed(

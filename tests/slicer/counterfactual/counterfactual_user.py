@@ -15,7 +15,7 @@ class CounterfactualUser(User):
         """Press the big button and wait for the result; returns its node."""
         before = len(self.panel.logic.results())
         self.click(self.ui.runButton)
-        self.waits(lambda: len(self.panel.logic.results()) > before or "Not found" in self.sees(), seconds)
+        self.waits(lambda: self.has_more_than(before) or "Not found" in self.sees(), seconds)
         assert len(self.panel.logic.results()) > before, self.sees()
         return self.panel.result.shown
 

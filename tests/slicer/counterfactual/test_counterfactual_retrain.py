@@ -80,7 +80,7 @@ def test_the_mark_is_found_out_and_the_model_repaired(user: Any, teaching: Serve
     assert f"“{NEW}” is ready" in user.sees()
     assert user.ui.nameEdit.text == f"{NEW}-aligned"
     user.click(user.ui.againButton)
-    user.waits(lambda: len(user.panel.logic.results()) == 2 or "Not found" in user.sees())
+    user.waits(lambda: user.has_more_than(1) or "Not found" in user.sees())
     rows = user.rows(user.ui.compareTable)
     assert [row[0] for row in rows] == [PLAIN, NEW]
     assert rows[0][4] == f"{100 * before:.0f} %"

@@ -82,7 +82,7 @@ def test_two_models_side_by_side_and_the_gallery(study: Any) -> None:
     assert not user.ui.againButton.enabled
     user.choose(user.ui.modelCombo, OTHER)
     user.click(user.ui.againButton)
-    user.waits(lambda: len(user.panel.logic.results()) == 2)
+    user.waits(lambda: user.has_more_than(1))
     assert [row[0] for row in user.rows(user.ui.compareTable)] == [CLASSIFIER, OTHER]
     results = [user.panel.logic.result(node) for node in user.panel.logic.results()]
     assert results[0].source is results[1].source
@@ -185,7 +185,7 @@ def test_server_killed_meanwhile_and_started_again(user: Any, tiny_home: Any, tm
         user.choose(user.ui.modelCombo, CLASSIFIER)
         user.ui.countSpin.value = 1
         user.click(user.ui.runButton)
-        user.waits(user.panel.logic.results)
+        user.waits(lambda: user.has_more_than(0))
 
 
 def test_restart(study: Any, asked_server: Any, tmp_path: Any) -> None:

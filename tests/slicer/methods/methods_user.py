@@ -41,7 +41,7 @@ class MethodsUser(User):
         """Press “Run” and wait for the result; returns its node."""
         before = len(self.panel.logic.results())
         self.click(self.ui.runButton)
-        self.waits(lambda: len(self.panel.logic.results()) > before or "No result:" in self.sees(), seconds)
+        self.waits(lambda: self.has_more_than(before) or "No result:" in self.sees(), seconds)
         assert len(self.panel.logic.results()) > before, self.sees()
         return self.panel.result.shown
 

@@ -117,8 +117,12 @@ class User:
         """Press the big button and wait for the result; returns its node."""
         before = len(self.panel.logic.results())
         self.click(self.ui.runButton)
-        self.waits(lambda: len(self.panel.logic.results()) > before)
+        self.waits(lambda: self.has_more_than(before))
         return self.panel.result.shown
+
+    def has_more_than(self, results: int) -> bool:
+        """Whether another result came, and is shown."""
+        return len(self.panel.logic.results()) > results and not self.panel.job.running
 
     @property
     def tray(self) -> Any:

@@ -71,7 +71,7 @@ def test_another_module_meanwhile(user: Any, server: Any, brain: Any) -> None:
     user.connect_to(server.url)
     user.click(user.ui.runButton)
     user.module.exit()
-    user.waits(user.panel.logic.results)
+    user.waits(lambda: user.has_more_than(0))
     user.module.enter()
     assert "Done" in user.sees()
 
@@ -103,7 +103,7 @@ def test_volume_deleted(user: Any, server: Any, brain: Any) -> None:
     user.connect_to(server.url)
     user.click(user.ui.runButton)
     slicer.mrmlScene.RemoveNode(volume)
-    user.waits(user.panel.logic.results)
+    user.waits(lambda: user.has_more_than(0))
     assert "The volume was removed meanwhile" in user.sees()
     source = user.panel.logic.result(user.panel.result.shown).source
     assert source is not None

@@ -17,7 +17,7 @@ class PropertyUser(User):
         """Press a button and wait for the result; returns its node."""
         before = len(self.panel.logic.results())
         self.click(button)
-        self.waits(lambda: len(self.panel.logic.results()) > before or "Not measured" in self.sees(), seconds)
+        self.waits(lambda: self.has_more_than(before) or "Not measured" in self.sees(), seconds)
         assert len(self.panel.logic.results()) > before, self.sees()
         return self.panel.result.shown
 

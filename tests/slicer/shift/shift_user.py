@@ -44,7 +44,7 @@ class ShiftUser(User):
         """Press the big button and wait for the result; returns its node."""
         before = len(self.panel.logic.results())
         self.click(self.ui.runButton)
-        self.waits(lambda: len(self.panel.logic.results()) > before, ATTRIBUTION_SECONDS)
+        self.waits(lambda: self.has_more_than(before), ATTRIBUTION_SECONDS)
         return self.panel.result.shown
 
     def chooses_case(self, case: str) -> None:

@@ -49,7 +49,7 @@ def test_from_two_environments_to_the_result(user: Any, shift_server: Any) -> No
 
     def looks() -> bool:
         seen.append(user.ui.jobState.text)
-        return bool(user.panel.logic.results())
+        return user.has_more_than(0)
 
     user.waits(looks, ATTRIBUTION_SECONDS)
     assert len(set(seen)) > 2
@@ -225,7 +225,7 @@ def test_another_module_meanwhile(user: Any, shift_server: Any) -> None:
     chooses(user, shift_server)
     user.click(user.ui.runButton)
     user.module.exit()
-    user.waits(user.panel.logic.results, ATTRIBUTION_SECONDS)
+    user.waits(lambda: user.has_more_than(0), ATTRIBUTION_SECONDS)
     user.module.enter()
     assert "Done: small" in user.sees()
 
