@@ -21,11 +21,9 @@ and path by path.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -35,10 +33,12 @@ from scipy.stats import permutation_test as scipy_test
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from benchmarks.side_by_side import agreed, ratios, side_by_side
 from slicerxai.interventions.permutation import exact_permutation_p, mean_over_permutations, permutation_test
 
 Array = NDArray[np.float64]
 STEPS, DRAWS, CURVES = 11, 10_000, 16
+TOLERANCE = 1e-12
 
 
 def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
@@ -50,12 +50,14 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
         generator = np.random.default_rng(0)
         one = generator.normal(size=(STEPS, 1)).cumsum(0)
         many = generator.normal(size=(STEPS, CURVES)).cumsum(0)
+        exact = agreed(_exhaustive(generator), TOLERANCE, "p over all permutations")
+        same = agreed(_same_draws(generator), TOLERANCE, "p over the same permutations")
         rows = [
             _timed("plain", lambda: _ours(one), lambda: _scipy(one, vectorised=False), turns),
             _timed("vectorised", lambda: _ours(one), lambda: _scipy(one, vectorised=True), turns),
             _timed(f"{CURVES} curves", lambda: _ours(many), lambda: _scipy(many, vectorised=True), turns),
         ]
-        exact, same, errors = _exhaustive(generator), _same_draws(generator), _by_chance(many)
+        errors = _by_chance(many)
         rows += [
             {"p compared": "all permutations, 2 to 8 predictions", "largest difference": exact},
             {"p compared": "the same 10 000 permutations", "largest difference": same},
@@ -63,6 +65,8 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
         ]
         read = _reading(turns)
     figures = {
+        "ours": rows[0]["ours CPU ms"] / 1e3,
+        "peer": rows[0]["SciPy CPU ms"] / 1e3,
         "ratio": rows[0]["ratio"],
         "ratio_vectorised": rows[1]["ratio"],
         "ratio_table": rows[2]["ratio"],
@@ -103,29 +107,17 @@ def _along_axis(curves: Array, axis: int) -> Array:
 
 def _timed(what: str, ours: Callable[[], object], theirs: Callable[[], object], turns: int) -> dict[str, Any]:
     """Median seconds of interleaved turns, wall and CPU."""
-    seconds: dict[str, list[tuple[float, float]]] = {"ours": [], "SciPy": []}
-    for compute in (ours, theirs):
-        compute()
-    for _ in range(turns):
-        for name, compute in (("ours", ours), ("SciPy", theirs)):
-            seconds[name].append(_seconds(compute))
-    wall = {name: median(one for one, _ in found) for name, found in seconds.items()}
-    cpu = {name: median(one for _, one in found) for name, found in seconds.items()}
+    found = side_by_side({"ours": ours, "SciPy": theirs}, turns)
+    mine, other = found["ours"], found["SciPy"]
     return {
         "test": what,
-        "ours ms": 1e3 * wall["ours"],
-        "SciPy ms": 1e3 * wall["SciPy"],
-        "ours CPU ms": 1e3 * cpu["ours"],
-        "SciPy CPU ms": 1e3 * cpu["SciPy"],
-        "ratio": cpu["SciPy"] / cpu["ours"],
-        "ratio of wall clock": wall["SciPy"] / wall["ours"],
+        "ours ms": 1e3 * mine.seconds,
+        "SciPy ms": 1e3 * other.seconds,
+        "ours CPU ms": 1e3 * mine.cpu_seconds,
+        "SciPy CPU ms": 1e3 * other.cpu_seconds,
+        "ratio": ratios(mine, other, clock="cpu_seconds")["ratio"],
+        "ratio of wall clock": ratios(mine, other)["ratio"],
     }
-
-
-def _seconds(compute: Callable[[], object]) -> tuple[float, float]:
-    started, used = time.perf_counter(), time.process_time()
-    compute()
-    return time.perf_counter() - started, time.process_time() - used
 
 
 def _exhaustive(generator: np.random.Generator) -> float:

@@ -5,7 +5,8 @@ DoWhy's `gcm.distribution_change_robust` (linear and logistic regression, five f
 five folds attribute the change of the mean of M, both with exact Shapley values. They take turns, each turn with folds
 of its own; shares are means over the turns, seconds medians. Seconds are of the computation alone, imports aside, of
 one thread, in CPU time, on which other programs have no influence (`wall_ratio` is by the clock).
-`fold_noise` is the largest standard error of such a mean, ours and theirs together, to compare the difference with.
+`fold_noise` is the largest standard error of such a mean, ours and theirs together; a difference of the shares that is
+more than three times as large is an error.
 
 DoWhy 0.14 runs in an environment of its own, whose Python is `$SLICERXAI_DOWHY_PYTHON`; without that one is made in the
 output folder with `pip`.
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmarks.side_by_side import agreed
 from slicerxai.shift.discriminators import LogisticDiscriminator, subject_folds
 from slicerxai.shift.estimators.robust import RobustGame
 from slicerxai.shift.evidence import State
@@ -38,6 +40,8 @@ NAMES = ("V1", "V2", "V3", "V4", "V5", "M")
 SHIFTS = np.array([0.4, -0.3, 0.5, 0.2, -0.4, 0.3])
 SLOPE = 0.4
 DOWHY = "dowhy==0.14"
+NOISES = 3
+"""How many times the noise of the folds the two may differ."""
 GRAPH = MechanismGraph(tuple(Mechanism(name, name, NAMES[:k]) for k, name in enumerate(NAMES)))
 STATES: tuple[State, ...] = tuple("shifted" for _ in NAMES)
 PEER = """
@@ -115,16 +119,22 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
     shares = np.array([[phi for phi, _ in both] for both in answers])
     (phi, theirs), noise = shares.mean(0), shares.std(0, ddof=1) / np.sqrt(turns)
     (seconds, wall), (their_seconds, their_wall) = np.median([[t for _, t in both] for both in answers], 0).tolist()
+    difference = float(np.abs(phi - theirs).max())
+    fold_noise = float(np.sqrt((noise**2).sum(0)).max())
+    agreed(difference, NOISES * fold_noise, "shares of the two")
     weights = np.array([_effect(k) for k in range(len(NAMES))])
     rows = [
         {"mechanism": name, "slicerxai": float(a), "dowhy": float(b), "truth": float(c)}
         for name, a, b, c in zip(NAMES, phi, theirs, weights * SHIFTS, strict=True)
     ]
     figures = {
+        "ours": seconds,
+        "peer": their_seconds,
+        "ratio": their_seconds / seconds,
         "speed_ratio": their_seconds / seconds,
         "wall_ratio": their_wall / wall,
-        "max_abs_difference": float(np.abs(phi - theirs).max()),
-        "fold_noise": float(np.sqrt((noise**2).sum(0)).max()),
+        "max_abs_difference": difference,
+        "fold_noise": fold_noise,
         "max_abs_error": float(np.abs(phi - weights * SHIFTS).max()),
         "max_abs_error_dowhy": float(np.abs(theirs - weights * SHIFTS).max()),
         "seconds": seconds,
