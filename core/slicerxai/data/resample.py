@@ -53,7 +53,7 @@ def resample(
     if volume.array.dtype.kind in "iu" and order > 0:
         limits = np.iinfo(volume.array.dtype)  # type: ignore[type-var]
         moved = np.clip(np.rint(moved), limits.min, limits.max)
-    return Volume(moved.astype(volume.array.dtype), affine)
+    return Volume(moved.astype(volume.array.dtype, copy=False), affine)
 
 
 def _sampled(

@@ -150,9 +150,10 @@ def _explain_segmenter(
     )
     progress(0.95, "returning to the image's grid")
     result.add_checks((*checked.findings, checks.agreement(checked.attribution, padded_region, model.threshold)))
-    relevance = unpad(checked.attribution.relevance, amounts)
-    total = _add_maps(result, relevance, prepared, model.info.channels, parameters, case.subject)
     _add_metrics(result, checked, len(target.windows))
+    relevance = unpad(checked.attribution.relevance, amounts)
+    del checked, target  # each holds a volume that is not needed any more
+    total = _add_maps(result, relevance, prepared, model.info.channels, parameters, case.subject)
     _add_locality(result, case, total)
 
 

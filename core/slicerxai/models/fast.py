@@ -89,16 +89,19 @@ class FastSegmenter:
     def predict(self, images: Mapping[str, Volume], progress: Progress = silent) -> Segmentation:
         """Segment one case; the same input gives the same bits with the same number of threads."""
         prepared = self.prepare(images)
-        logits, covered = blended_logits(
-            self.network, prepared.tensor, self.patch_size, self.config.overlap, self.device, progress
-        )
-        lesion = 1 - torch.softmax(logits, dim=0)[0]
-        working = Volume(torch.where(covered, lesion, torch.zeros(())).numpy(), prepared.affine)
+        working = Volume(self._foreground(prepared.tensor, progress).numpy(), prepared.affine)
         probability = resample_like(working, prepared.reference)
         lesions = np.asarray(probability.array, dtype=np.float32) >= self.config.threshold
         labelmap = probability.with_array(lesions.astype(np.uint8))
         progress(1.0, "segmented")
         return Segmentation(labelmap, probability)
+
+    def _foreground(self, tensor: torch.Tensor, progress: Progress) -> torch.Tensor:
+        """1 − P(background) on the working grid, (I, J, K); 0 where no patch was needed."""
+        logits, covered = blended_logits(
+            self.network, tensor, self.patch_size, self.config.overlap, self.device, progress
+        )
+        return (1 - torch.softmax(logits, dim=0)[0]).masked_fill_(~covered, 0.0)
 
 
 def prepare(images: Mapping[str, Volume], channels: tuple[str, ...], config: FastConfig) -> Prepared:

@@ -61,5 +61,7 @@ def normalised(array: NDArray[np.float32], mask: NDArray[np.bool_], name: str) -
             f"{name} has a median of {median:g} in the brain; intensities as scanners store them, above 0, are accepted"
         )
         raise InputError(msg)
-    values = (array - np.float32(median)) * np.float32(2 / np.sqrt(median * (high - low)))
-    return np.where(mask, values, np.float32(0)).astype(np.float32)
+    values = array - np.float32(median)
+    values *= np.float32(2 / np.sqrt(median * (high - low)))
+    values[~mask] = 0
+    return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,7 +44,7 @@ class Attribution:
     @cached_property
     def total(self) -> float:
         """Sum of the map and of the relevance elsewhere."""
-        return float(self.relevance.sum(dtype=torch.float64)) + self.elsewhere
+        return float(self.relevance.numpy().sum(dtype=np.float64)) + self.elsewhere  # torch would copy it whole
 
 
 class Accumulator:
