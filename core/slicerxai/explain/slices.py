@@ -264,8 +264,8 @@ def render_panel(
         colours, alpha = coloured(scene.heat, _resized(_cut(scene, scene.heat.array, at), width, height))
         pixels = pixels * (1 - alpha) + colours * alpha
     for outline in scene.outlines if outlines else ():
-        line, halo = _ring(_cut(scene, outline.mask, at), width, height)
-        pixels = pixels * (1 - 0.6 * halo) * (1 - line) + rgb("#ffffff" if heat else outline.colour) * line
+        pixels = pixels.astype(np.float64, copy=False)
+        _draw_outline(pixels, _cut(scene, outline.mask, at), rgb("#ffffff" if heat else outline.colour))
     picture = Image.fromarray(np.rint(pixels * 255).astype(np.uint8), "RGB")
     if not outlines and not heat:
         picture = picture.convert("L")
@@ -295,24 +295,28 @@ def _resized(picture: NDArray[Any], width: int, height: int) -> NDArray[np.float
     return np.asarray(resized)
 
 
-def _ring(
-    mask: NDArray[np.bool_], width: int, height: int, oversampling: int = 3
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Opacities, shape (height, width, 1), of a smooth line 1.5 pixels wide just outside a mask and of its halo."""
+def _draw_outline(
+    pixels: NDArray[np.float64], mask: NDArray[np.bool_], colour: NDArray[np.float64], oversampling: int = 3
+) -> None:
+    """Draw a smooth line 1.5 pixels wide just outside a mask, with a dark halo, into a picture (rows, columns, 3)."""
+    height, width = pixels.shape[:2]
     fine = _resized(mask, width * oversampling, height * oversampling) >= 0.5
-    distance = np.full(fine.shape, np.inf, dtype=np.float32)
-    if fine.any():
-        rows, columns = (np.flatnonzero(fine.any(axis=axis)) for axis in (1, 0))
-        reach = 4 * oversampling
-        near = tuple(slice(max(0, int(hit[0]) - reach), int(hit[-1]) + reach + 1) for hit in (rows, columns))
-        distance[near] = ndimage.distance_transform_edt(~fine[near]) / oversampling
+    if not fine.any():
+        return
+    reach = 4  # pixels, more than line and halo together
+    hits = (np.flatnonzero(fine.any(axis=axis)) // oversampling for axis in (1, 0))
+    rows, columns = (slice(max(0, int(hit[0]) - reach), int(hit[-1]) + reach + 1) for hit in hits)
+    near = fine[
+        rows.start * oversampling : rows.stop * oversampling, columns.start * oversampling : columns.stop * oversampling
+    ]
+    distance = ndimage.distance_transform_edt(~near) / oversampling
+    steps = range(oversampling)
+    parts = [distance[row::oversampling, column::oversampling] for row in steps for column in steps]
     line, halo = (
-        ((low < distance) & (distance <= high))
-        .reshape(height, oversampling, width, oversampling)
-        .mean(axis=(1, 3), dtype=np.float32)[..., None]
+        (np.sum([(low < part) & (part <= high) for part in parts], axis=0) / len(parts))[..., None]
         for low, high in ((0, 1.5), (1.5, 2.7))
     )
-    return line, halo
+    pixels[rows, columns] = pixels[rows, columns] * (1 - 0.6 * halo) * (1 - line) + colour * line
 
 
 def _mark(picture: Image.Image, letters: str, scale: float, longest: int) -> None:
