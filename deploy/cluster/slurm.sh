@@ -21,10 +21,11 @@ for role in SCHEDULER WORKER CLIENT; do
     export "DASK_DISTRIBUTED__COMM__TLS__${role}__CERT=$keys/cert.pem"
 done
 
-dask scheduler --protocol tls --port 0 --no-dashboard --scheduler-file "$keys/scheduler.json" &
+# --dashboard-address: the pages that need no login, where nobody else reaches them
+dask scheduler --protocol tls --port 0 --no-dashboard --dashboard-address 127.0.0.1:0 --scheduler-file "$keys/scheduler.json" &
 scheduler=$!
-srun dask worker --protocol tls --nthreads 1 --no-dashboard --memory-limit 0 --death-timeout 120 \
-    --scheduler-file "$keys/scheduler.json" ${WORKER_OPTIONS:-} &
+srun dask worker --protocol tls --nthreads 1 --no-dashboard --dashboard-address 127.0.0.1:0 --memory-limit 0 \
+    --death-timeout 120 --scheduler-file "$keys/scheduler.json" ${WORKER_OPTIONS:-} &
 workers=$!
 trap 'kill "$workers" "$scheduler" 2>/dev/null || true; wait "$workers" "$scheduler" || true; rm -r "$keys"' EXIT
 
