@@ -151,6 +151,11 @@ class Explaining:
             self._application.fit_views()
         self.follow_scene()
 
+    def hide(self) -> None:
+        """Show no result; it can be chosen again."""
+        self.logic.hide()
+        self.follow_scene()
+
     def _explain(self, volume: Any, point: Point | None) -> None:
         server = self._connection.server
         if server is None or volume is None:

@@ -44,7 +44,6 @@ class Layers:
         for node in map(CaseNode, case_nodes(scene)):
             if node.masks is not None:
                 own = case is not None and node.masks is case.masks
-                _outline_only(node.masks)
                 node.masks.SetDisplayVisibility(bool(own and self._state.masks))
         explained = self._explaining.outlines_of(volume) if self._explaining.shown is not None else None
         prediction = prediction_of(scene, volume)
@@ -65,11 +64,9 @@ class Layers:
     def _image_changed(self) -> None:
         """The result of another image is not left over this one."""
         volume, shown = self._images.chosen, self._explaining.shown
-        if volume is not self._volume and shown is not None:
-            logic = self._explaining.logic
-            if logic.result(shown).source is not volume:
-                logic.hide()
-        self._volume = volume
+        before, self._volume = self._volume, volume
+        if volume is not before and shown is not None and self._explaining.logic.result(shown).source is not volume:
+            self._explaining.hide()
         self.draw()
 
     def _answered(self) -> None:
@@ -91,8 +88,3 @@ class Layers:
                 node.GetDisplayNode().SetVisibility3D(node is lesions and shown)
         if shown:
             self._application.fit_3d()
-
-
-def _outline_only(masks: Any) -> None:
-    """VTK of this series draws faint areas without what lies under them."""
-    masks.GetDisplayNode().SetVisibility2DFill(False)

@@ -85,8 +85,8 @@ def _bar(app: ViewerApp) -> None:
         v3.VSpacer()
         with html.Div(style="max-width: 260px;"):
             status("scene")
-        file_choice(app, "Open scene (.mrb)", app.scene_file.uploads, ".mrb", multiple=False,
-                    style="max-width: 190px;", variant="outlined", disabled=("scene_busy",))  # fmt: skip
+        file_choice(app, "Open scene", app.scene_file.uploads, ".mrb", multiple=False,
+                    style="max-width: 170px;", variant="outlined", disabled=("scene_busy",))  # fmt: skip
         save = app.server.trigger_name(app.save_scene)
         button("Save scene", f"trigger('{save}').then(file => file && utils.download('scene.mrb', file))",
                "Images, results and corrections as a file that Slicer opens too", disabled=("scene_busy",))  # fmt: skip

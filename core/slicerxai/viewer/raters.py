@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from XAICohortLib import words
-from XAICohortLib.case_node import CaseNode
+from XAICohortLib.case_node import CaseNode, show_legend
 from XAICohortLib.palette import dice_colour, hexadecimal, rater_colours
 from XAILib.agreement import Agreement
 
@@ -69,9 +69,12 @@ class Raters:
     def _set_opacity(self, opacity: float) -> None:
         self._logic.parameters().opacity = float(opacity)
         self._logic.draw()
+        self.follow()
 
     def _tell(self, case: CaseNode) -> None:
         parameters, agreement, voters = self._logic.parameters(), case.agreement, self._logic.voters(case.node)
+        if case.votes is not None:
+            show_legend(case.votes, False)  # the page has it beside the views
         few = words.ONE_RATER if voters < 2 else ""
         measuring = MEASURING if self._images.opener.measuring else ""
         self._state.update(

@@ -26,7 +26,11 @@ def build_raters(raters: Raters) -> None:
                 html.Th(title, title=hint)
         with html.Tbody(), html.Tr(v_for="one in raters", key="one.rater"):
             with html.Td(classes="d-flex align-center"):
-                html.Span("■", style=("`color: ${one.colour}`",), raw_attrs=['aria-hidden="true"'])
+                html.Span(
+                    "■",
+                    style=("`color: ${one.colour}; text-shadow: 0 0 2px #606060`",),
+                    raw_attrs=['aria-hidden="true"'],
+                )
                 v3.VCheckbox(
                     label=("one.name",),
                     model_value=("one.drawn",),
