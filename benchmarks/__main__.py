@@ -53,6 +53,12 @@ BENCHMARKS = {
     "cohort_reading": "a cohort read case by case, beside everything loaded by nibabel",
     "server_start": "seconds until the server serves and its idle memory, beside stock MONAI Label",
     "cluster_speed": "all cases of a cohort by one worker process and by two; a killed worker loses nothing",
+    "growth_volume": "seconds and memory of explaining an image against its size, up to 512³",
+    "growth_classes": "seconds and memory of all classes' maps against the number of classes",
+    "growth_mechanisms": "seconds and memory of shift attribution against coalitions, and against mechanisms",
+    "growth_raters": "seconds and memory of a model's agreement with raters against their number",
+    "growth_cases": "seconds and memory of scoring a cohort, and of an attribution, against the number of cases",
+    "growth_clients": "what the server spends on clients against their number",
 }
 NEED_DATA = {"alignment_table1", "informer_table1", "property_table", "property_training", "shift_lidc"}
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
