@@ -134,8 +134,8 @@ def _most(study: Study, groups: Sequence[str], count: int = 3) -> str:
 def _help(checks: Sequence[Check]) -> str:
     """What the checks say would help, each once."""
     found = [check.reason.partition(HELP)[2] for check in checks if HELP in check.reason]
-    unique = list(dict.fromkeys(text.strip() for text in found))
-    return HELP + " ".join(unique) if unique else "See the reasons of the checks."
+    unique = list(dict.fromkeys(text.strip().removesuffix(".") for text in found))
+    return f"{HELP}{'; '.join(unique)}." if unique else "See the reasons of the checks."
 
 
 def is_error(metric: MetricName) -> bool:

@@ -15,8 +15,8 @@ from slicerxai.cli.main import run as run_cli
 from slicerxai.data.cohort import Cohort
 from slicerxai.data.metrics import dice
 from slicerxai.errors import InputError
-from slicerxai.explain import shift_tables
-from slicerxai.explain.contract import Explanation
+from slicerxai.explain import shift_tables, shift_words
+from slicerxai.explain.contract import Check, Explanation
 from slicerxai.explain.overview import overview
 from slicerxai.explain.report import render
 from slicerxai.explain.run import parse_parameters, run_cohort
@@ -157,6 +157,12 @@ def test_nothing_is_recommended_on_the_grounds_of_an_unreliable_result(home: Pat
         pytest.fail(f"six patients each were judged {found.verdict}")
     assert [flag.subject for flag in found.flags] == ["unresolved"]
     assert "No action on the grounds of this result. What would help: " in found.flags[0].message
+
+
+def test_what_would_help_is_one_sentence() -> None:
+    reasons = ("a. What would help: more cases.", "b. What would help: their age.", "c. What would help: more cases.")
+    checks = [Check(name="n", value=0, limit=1, verdict="caution", reason=reason) for reason in reasons]
+    assert shift_words._help(checks) == "What would help: more cases; their age."
 
 
 def test_a_gain_needs_no_action(home: Path, cohort: Cohort) -> None:
