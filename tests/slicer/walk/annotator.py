@@ -36,7 +36,7 @@ def walk(desk: Desk, site: Site, folder: Path) -> Walk:
     segmentation = _predicts(user, client, site, image)
     yield Step(
         "predict",
-        "A segmenter's lesions, fetched as MONAI Label's module fetches them: outlines over the image, to be edited.",
+        "A segmenter's lesions, fetched as MONAI Label's module fetches them: segments over the image, to be edited.",
         user,
     )
     before = drawn_label(segmentation, user.panel.logic.shown.image)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import slicer
 from PIL import Image
 from slicer_double.helpers import render_all
 
@@ -26,15 +27,22 @@ Pixels = Any
 
 
 def take(step: Step, path: Path) -> None:
-    """Write what is seen after a step as PNG."""
+    """Write what is seen after a step as PNG; views that show no image are left out."""
     if step.page is not None:
         photograph(step.page, path)
+    elif not shows_an_image():
+        Image.fromarray(whole_panel(step.user)).save(path)
     else:
         app = step.user.app
         described = app.layoutManager().grid()
         fill_window(app, int(np.clip(whole_panel(step.user).shape[0], LOW, HIGH)))
         picture(step.user, path, with_bars(app) if described else render_all(app))
     in_few_colours(Image.open(path).convert("RGB")).save(path, optimize=True)
+
+
+def shows_an_image() -> bool:
+    """Whether any slice view has one."""
+    return any(view.GetBackgroundVolumeID() for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"))
 
 
 def fill_window(app: Any, side: int) -> None:
