@@ -18,12 +18,11 @@ from .desk import Step
 
 LOW, HIGH = 760, 1200
 """Height of the window, pixels: that of the panel within these."""
-PAGE = {"width": 1280, "height": 1500}
+PAGE = 1280, 1500
+"""Width and height of what is seen of a page."""
 GREYS, COLOURS, COLOURFUL, ALIKE = 80, 176, 12, 8
 """Of a picture's palette; a pixel is coloured when its channels differ by more than the third, colours are alike within
 the fourth."""
-Pixels = Any
-"""Height × width × RGB, uint8."""
 
 
 def take(step: Step, path: Path) -> None:
@@ -70,7 +69,7 @@ def photograph(page: Path, path: Path) -> None:
     assert program, "chromium is needed"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        tab = browser.new_page(viewport=PAGE)
+        tab = browser.new_page(viewport={"width": PAGE[0], "height": PAGE[1]})
         tab.goto(page.as_uri())
         tab.screenshot(path=path)
         browser.close()
