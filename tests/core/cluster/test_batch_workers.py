@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -28,6 +29,7 @@ from slicerxai.explain.run import parse_parameters, run
 from slicerxai.models.store import ModelStore
 from tests.core.cluster.conftest import METHOD, MODEL, PARAMETERS
 from tests.support.batches import KillOneAtWork, content
+from tests.support.spotted_cohort import write_cohort
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -178,30 +180,27 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
                 process.wait(30)
 
 
-def test_a_scheduler_that_runs_elsewhere(
-    scheduler: str, cohort_folder: Path, cohort: Cohort, asked: Request, here: Place, tmp_path: Path
-) -> None:
-    import json
-
+def test_a_scheduler_that_runs_elsewhere(scheduler: str, asked: Request, here: Place, tmp_path: Path) -> None:
+    cohort = read_cohort(write_cohort(tmp_path / "cohort", 3))
     while not Path(scheduler).exists():
         time.sleep(0.1)
     address = json.loads(Path(scheduler).read_text())["address"]
     out = tmp_path / "out"
     process = batch(
         [
-            *(METHOD, "--cohort", str(cohort_folder), "--out", str(out), "--scheduler", address, "--json"),
+            *(METHOD, "--cohort", str(tmp_path / "cohort"), "--out", str(out), "--scheduler", address, "--json"),
             *("--method", PARAMETERS["method"], "--seed", str(PARAMETERS["seed"]), "--model", MODEL),
         ],
         here,
     )
     shown, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert json.loads(shown) == {"out": str(out), "cases": 6, "computed": 6, "kept": 0, "failed": []}
+    assert json.loads(shown) == {"out": str(out), "cases": 3, "computed": 3, "kept": 0, "failed": []}
     with BatchFolder(out).held(asked):  # the very same request
         pass
     with workers_of(address) as client:
         rows = run_batch(client, cohort, CHANNELS, asked, here, out, resources={"GPU": 1.0})
-        assert [row.state for row in rows] == ["kept"] * 6
+        assert [row.state for row in rows] == ["kept"] * 3
         assert_equal_results(rows, out, serial(cohort, here, tmp_path / "serial"))
         gone = tmp_path / "moved"
         (here.home / "models").rename(gone)
