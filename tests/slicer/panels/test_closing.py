@@ -1,4 +1,4 @@
-"""Every module while it is at work: the module, the scene or the server goes, and nothing is left behind.
+"""Every panel and the job tray at work: the module, the scene or the server goes, and nothing is left behind.
 
 The guard looks for threads, timers, observers and errors after each test. The server is the real one, halted while a
 job runs, so that the job is never over too early.
@@ -17,12 +17,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from panels import TABS
 
 HERE = Path(__file__).resolve().parent
 for folder in ("panel", "shift"):
     sys.path.insert(0, str(HERE.parent / folder))
 EXTENSION = HERE.parents[2] / "SlicerXAIExtension"
 MODULES = sorted(path.stem for path in EXTENSION.glob("*/XAI*.py") if path.stem == path.parent.name)
+PANELS = (*MODULES, *TABS)
+OPENING = ("XAICohort", "XAIReview")
+"""Panels whose work is to open something, which the job tray does not have."""
+NOTHING_OPEN = {"XAICohort": "No case is open", "XAIReview": "so nothing was opened"}
 THREAD = "XAILib background"
 COHORT = "small"
 
@@ -56,14 +61,26 @@ def brain() -> tuple[np.ndarray, np.ndarray]:
 
 
 def person(name: str, application: Any, brain: Any) -> Any:
-    """Somebody in front of a module, with an image in the scene."""
+    """Somebody in front of a panel, with an image in the scene."""
     from panel_user import User
     from panels import open_panel
 
     user = User(application, open_panel(name))
-    if not application.mrmlScene().GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"):
-        user.loads(*brain)
+    has_image(user, brain)
     return user
+
+
+def has_image(user: Any, brain: Any) -> None:
+    if not user.app.mrmlScene().GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"):
+        user.loads(*brain)
+
+
+def returns(user: Any, name: str) -> None:
+    """Go back to a module, and to its tab."""
+    user.module.enter()
+    panel = user.module.widgetRepresentation().self().panel
+    if hasattr(panel, "choose"):
+        panel.choose(TABS.get(name, (name, 0))[1])
 
 
 def connects(user: Any, name: str, server: Any) -> None:
@@ -75,6 +92,9 @@ def connects(user: Any, name: str, server: Any) -> None:
     if name == "XAICohort":
         user.waits(lambda: ui.caseTable.rowCount > 0)
         ui.caseTable.selectRow(0)
+    if name == "XAIReview":
+        user.waits(lambda: ui.worklistTable.rowCount > 0)
+        ui.worklistTable.selectRow(0)
     if name == "XAIShift":
         user.waits(lambda: user.panel.data.cohort is not None)
         for role, value in (("source", "01"), ("target", "07")):
@@ -86,15 +106,19 @@ def connects(user: Any, name: str, server: Any) -> None:
 
 
 def start_button(user: Any, name: str) -> Any:
-    return user.ui.openButton if name == "XAICohort" else user.ui.runButton
+    return user.ui.openButton if name in OPENING else user.ui.runButton
+
+
+def cancel_button(user: Any, name: str) -> Any:
+    return user.ui.cancelItemButton if name == "XAIReview" else user.ui.cancelButton
 
 
 def at_work(user: Any, name: str) -> bool:
-    return bool(user.panel.opener.busy if name == "XAICohort" else user.panel.job.running)
+    return bool(user.panel.opener.busy if name in OPENING else user.panel.job.running)
 
 
 def begins(user: Any, name: str) -> None:
-    """Press the module's main button; the halted server lets nothing come of it."""
+    """Press the panel's main button; the halted server lets nothing come of it."""
     button = start_button(user, name)
     assert button.enabled, button.toolTip
     user.click(button)
@@ -114,7 +138,7 @@ def resume(server: Any) -> None:
     os.kill(server.process.pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", PANELS)
 def test_module_closed(name: str, slicer_app: Any, halting: Any, halt: Callable[[], None], brain: Any) -> None:
     from XAIPanels import job_tray_home
 
@@ -128,7 +152,7 @@ def test_module_closed(name: str, slicer_app: Any, halting: Any, halt: Callable[
     ends()
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", PANELS)
 def test_scene_closed(name: str, slicer_app: Any, halting: Any, halt: Callable[[], None], brain: Any) -> None:
     user = person(name, slicer_app, brain)
     connects(user, name, halting)
@@ -137,28 +161,71 @@ def test_scene_closed(name: str, slicer_app: Any, halting: Any, halt: Callable[[
     slicer_app.mrmlScene().Clear(0)
     resume(halting)
     user.waits(lambda: not at_work(user, name))
-    assert ("No case is open" if name == "XAICohort" else "The scene was closed") in user.sees()
-    if name != "XAICohort":
+    assert NOTHING_OPEN.get(name, "The scene was closed") in user.sees()
+    if name not in OPENING:
         user.waits(lambda: user.jobs()[0].job)
         user.stops_all_jobs()
 
 
+def leaves_its_job(user: Any, server: Any, halt: Callable[[], None]) -> None:
+    """A job that only the tray knows, before the server has answered."""
+    connects(user, "XAISaliency", server)
+    halt()
+    begins(user, "XAISaliency")
+    user.presses("background")
+    assert not at_work(user, "XAISaliency")
+    assert [entry.active for entry in user.jobs()] == [True]
+
+
+def test_last_module_closed_with_a_job_in_the_tray(
+    slicer_app: Any, halting: Any, halt: Callable[[], None], brain: Any
+) -> None:
+    from XAIPanels import job_tray_home
+
+    user = person("XAISaliency", slicer_app, brain)
+    leaves_its_job(user, halting, halt)
+    user.close_module()
+    assert job_tray_home._homes == []
+    resume(halting)
+    ends()
+
+
+def test_scene_closed_with_a_job_in_the_tray(
+    slicer_app: Any, halting: Any, halt: Callable[[], None], brain: Any
+) -> None:
+    user = person("XAISaliency", slicer_app, brain)
+    leaves_its_job(user, halting, halt)
+    slicer_app.mrmlScene().Clear(0)
+    assert [entry.active for entry in user.jobs()] == [True]
+    resume(halting)
+    user.waits(lambda: user.jobs()[0].job)
+    user.stops_all_jobs()
+
+
 def test_server_killed(slicer_app: Any, halting: Any, halt: Callable[[], None], brain: Any) -> None:
-    """Under all modules at once."""
-    users = {}
-    for name in MODULES:
-        users[name] = person(name, slicer_app, brain)
-        connects(users[name], name, halting)
-        users[name].module.exit()
+    """Under all panels at once."""
+    from panel_user import User
+    from panels import open_panel
+
+    modules = {name: open_panel(name) for name in MODULES}
+    users = {name: User(slicer_app, modules[TABS.get(name, (name, 0))[0]]) for name in PANELS}
+    for name, user in users.items():
+        returns(user, name)
+        has_image(user, brain)
+        connects(user, name, halting)
+        user.module.exit()
     halt()
     for name, user in users.items():
-        user.module.enter()
+        returns(user, name)
         begins(user, name)
         user.module.exit()
     halting.kill()
     for name, user in users.items():
-        user.module.enter()
+        returns(user, name)
         user.waits(lambda user=user, name=name: not at_work(user, name), 90)  # type: ignore[misc]
         assert "not connected" in user.sees().lower(), (name, user.sees())
-        assert not user.ui.cancelButton.enabled
+        assert not cancel_button(user, name).isEnabled() or not cancel_button(user, name).isVisible()
         user.module.exit()
+    jobs = user.jobs()
+    assert len(jobs) == len(PANELS) - len(OPENING)
+    assert not any(entry.active for entry in jobs), jobs
