@@ -52,6 +52,7 @@ BENCHMARKS = {
     "http_overhead": "explaining over HTTP beside the direct call",
     "cohort_reading": "a cohort read case by case, beside everything loaded by nibabel",
     "server_start": "seconds until the server serves and its idle memory, beside stock MONAI Label",
+    "panel_blocking": "how long Slicer's window does not answer while its panels are at work",
     "cluster_speed": "all cases of a cohort by one worker process and by two; a killed worker loses nothing",
     "growth_volume": "seconds and memory of explaining an image against its size, up to 512³",
     "growth_classes": "seconds and memory of all classes' maps against the number of classes",
