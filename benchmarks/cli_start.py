@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.side_by_side import side_by_side
+from benchmarks.side_by_side import ratios, side_by_side
 from slicerxai.cli.main import COMMANDS
 
 STARTS: dict[str, Sequence[str]] = {
@@ -32,13 +32,8 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
         msg = f"the page and the commands do not agree: {', '.join(wrong)}"
         raise RuntimeError(msg)
     times = side_by_side({name: lambda name=name: _said(name) for name in STARTS}, turns=3 if quick else 15)  # type: ignore[misc]
-    ours = times["slicerxai"].seconds
-    figures = {
-        "seconds": ours,
-        "ratio": times["monailabel"].seconds / ours,
-        "share_of_limit": times["limit"].seconds / ours,
-        "max_abs_difference": len(wrong),
-    }
+    figures = ratios(times["slicerxai"], times["monailabel"], times["limit"])
+    figures |= {"seconds": figures["ours"], "max_abs_difference": len(wrong)}
     rows = [
         {
             "who": name,

@@ -2,10 +2,10 @@
 
 Both servers run at once and take turns: while one segments the same image over and over, one request after the other,
 a probe in a process of its own asks it for `/info/` ten times a second, whether or not earlier answers have come;
-meanwhile nobody asks the other. The networks are untrained and about equally slow. Figures are over the probe's
-answers of all turns.
+meanwhile nobody asks the other. The networks are untrained, and rows say how long one segmentation takes. Figures are
+over the probe's answers of all turns.
 
-Checked: every segmentation that ours made while it was probed is, bit for bit, the one that it makes alone.
+Checked: every segmentation that a server made while it was probed is, bit for bit, the one that it makes alone.
 """
 
 from __future__ import annotations
