@@ -17,7 +17,7 @@ def configure() -> None:
     import torch
 
     torch.set_num_threads(settings().threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # `use_deterministic_algorithms` would import torch's compiler for this
     import_monai()
 
 

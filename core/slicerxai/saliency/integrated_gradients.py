@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from captum.attr import IntegratedGradients
 from torch import Tensor
 
 from slicerxai.progress import Progress, silent
@@ -20,6 +19,8 @@ def integrated_gradients(target: Target, baseline: Tensor, steps: int, progress:
         baseline: b, same shape as the image.
         steps: number of quadrature nodes.
     """
+    from captum.attr import IntegratedGradients
+
     accumulator, count = Accumulator(target), len(target.windows)
     for index in range(count):
         done = 0

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from captum.attr import FeatureAblation
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -81,6 +80,8 @@ def occlusion(target: Target, baseline: Tensor, boxes: Boxes, progress: Progress
     Args:
         baseline: b, same shape as the image.
     """
+    from captum.attr import FeatureAblation
+
     accumulator, count = Accumulator(target), len(target.windows)
     effects = torch.zeros(boxes.count + 1, dtype=torch.float64)
     for index in range(count):
