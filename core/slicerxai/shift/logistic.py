@@ -15,6 +15,8 @@ ITERATIONS = 12
 LARGEST_STEP = 4.0
 LARGEST_LOG_ODDS = 15.0
 INTERCEPT_RIDGE = 1e-4
+CONVERGED = 1e-8
+"""A step of Newton's method after which the next one would be rounding."""
 
 
 def fit(features: Array, labels: Array, weights: Array, ridge: float, offset: Array) -> Array:
@@ -33,7 +35,8 @@ def fit(features: Array, labels: Array, weights: Array, ridge: float, offset: Ar
     rows, n = weights.shape
     design = np.concatenate([features, np.ones((n, 1))], 1)
     size = design.shape[1]
-    outer = (design[:, :, None] * design[:, None, :]).reshape(n, size * size)
+    # a table of products pays for many rows, of one it would be most of the work
+    outer = None if rows == 1 else (design[:, :, None] * design[:, None, :]).reshape(n, size * size)
     penalty = np.full(size, ridge)
     penalty[-1] = INTERCEPT_RIDGE
     coefficients = np.zeros((rows, size))
@@ -41,12 +44,13 @@ def fit(features: Array, labels: Array, weights: Array, ridge: float, offset: Ar
         log_odds = np.clip(coefficients @ design.T + offset, -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS)
         probability = expit(log_odds)
         gradient = (weights * (probability - labels)) @ design + penalty * coefficients
-        curvature = ((weights * probability * (1 - probability)) @ outer).reshape(rows, size, size)
+        curve = weights * probability * (1 - probability)
+        curvature = (design.T @ (curve.T * design))[None] if outer is None else (curve @ outer).reshape(-1, size, size)
         curvature[:, np.arange(size), np.arange(size)] += penalty + 1e-9
         step = np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
         scale = np.minimum(1.0, LARGEST_STEP / np.maximum(np.abs(step).max(1), 1e-12))
         coefficients -= scale[:, None] * step
-        if np.abs(step).max() < 1e-8:
+        if np.abs(step).max() < CONVERGED:
             break
     return coefficients
 
@@ -95,4 +99,6 @@ def _platt_newton(
         d_intercept = (h_ss * g_intercept - h_si * g_slope) / determinant
         slope -= np.clip(d_slope, -LARGEST_STEP, LARGEST_STEP)
         intercept -= np.clip(d_intercept, -LARGEST_STEP, LARGEST_STEP)
+        if max(np.abs(d_slope).max(), np.abs(d_intercept).max()) < CONVERGED:
+            break
     return slope, intercept

@@ -8,6 +8,7 @@ cannot afford slopes of its own, with hundreds it gets them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,25 +43,58 @@ class PooledRidge:
         Returns:
             (B, 2, n).
         """
-        design = self._design(self.labels)
-        fitted = design[train]
-        used = weights[:, train]
-        size = design.shape[1]
-        outer = (fitted[:, :, None] * fitted[:, None, :]).reshape(len(fitted), size * size)
-        gram = (used @ outer).reshape(len(used), size, size)
-        gram[:, np.arange(size), np.arange(size)] += self._penalty()
-        moment = (used * np.broadcast_to(response, weights.shape)[:, train]) @ fitted
-        coefficients = np.linalg.solve(gram, moment[:, :, None])[:, :, 0]
-        either = [coefficients @ self._design(np.full(len(self.labels), e)).T for e in (0.0, 1.0)]
-        return np.stack(either, 1)
+        fit = self.fitted(weights, train)
+        return np.stack([fit.predict(response, environment) for environment in (0, 1)], 1)
 
-    def _design(self, labels: Array) -> Array:
-        sign = (labels - 0.5)[:, None]
-        return np.concatenate([np.ones_like(sign), sign, self.features, sign * self.features], 1)
+    def fitted(self, weights: Array, train: NDArray[np.bool_]) -> PooledFit:
+        """What all responses share. Arguments as for `predict`."""
+        design = _design(self.features, self.labels)[train]
+        return PooledFit(self._either, train, design, weights[:, train], self._gram(design, weights[:, train]))
+
+    def _gram(self, design: Array, weights: Array) -> Array:
+        size = design.shape[1]
+        outer = (design[:, :, None] * design[:, None, :]).reshape(len(design), size * size)
+        gram = (weights @ outer).reshape(len(weights), size, size)
+        gram[:, np.arange(size), np.arange(size)] += self._penalty()
+        return gram
+
+    @cached_property
+    def _either(self) -> tuple[Array, Array]:
+        """The designs of all cases, were they of the source and were they of the target."""
+        n = len(self.labels)
+        return _design(self.features, np.zeros(n)), _design(self.features, np.ones(n))
 
     def _penalty(self) -> Array:
         d = self.features.shape[1]
         return np.concatenate([[1e-6, 1e-2], np.full(d, self.ridge), np.full(d, DIFFERENCE * self.ridge)])
+
+
+@dataclass(frozen=True)
+class PooledFit:
+    """The regression of any response under one weighting of some training cases.
+
+    Attributes:
+        either: designs of all cases in the source and in the target, (n, k) each.
+        train: (n,). design: (m, k) and weights: (B, m) of the training cases.
+        gram: (B, k, k), with the penalty.
+    """
+
+    either: tuple[Array, Array]
+    train: NDArray[np.bool_]
+    design: Array
+    weights: Array
+    gram: Array
+
+    def predict(self, response: Array, environment: int) -> Array:
+        """Expected response (B, n) of every case, were it of the environment; response: (B, n) or (n,)."""
+        moment = (self.weights * response[..., self.train]) @ self.design
+        coefficients = np.linalg.solve(self.gram, moment[:, :, None])[:, :, 0]
+        return np.asarray(coefficients @ self.either[environment].T)
+
+
+def _design(features: Array, labels: Array) -> Array:
+    sign = (labels - 0.5)[:, None]
+    return np.concatenate([np.ones_like(sign), sign, features, sign * features], 1)
 
 
 def choose_ridge(features: Array, labels: Array, response: Array, folds: Folds) -> float:

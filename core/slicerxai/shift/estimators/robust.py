@@ -21,6 +21,7 @@ last mechanism, which uses both samples where the paper reweights the source alo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from slicerxai.shift.basis import products, squares
 from slicerxai.shift.discriminators import reduce_features
 from slicerxai.shift.estimators.game import Members, Overlap
-from slicerxai.shift.estimators.regression import PooledRidge, choose_ridge
+from slicerxai.shift.estimators.regression import PooledFit, PooledRidge, choose_ridge
 from slicerxai.shift.evidence import State
 from slicerxai.shift.ratios import RatioModel
 from slicerxai.shift.weights import clipped_share, default_limit, effective_sample_size, memberships
@@ -76,22 +77,30 @@ class RobustGame:
     _models: tuple[PooledRidge, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        pair, graph = self.ratios.pair, self.ratios.graph
+        graph = self.ratios.graph
         observed = None if self.swapped is None else graph.index(self.swapped.mechanism)
         object.__setattr__(self, "_chain", tuple(k for k in range(len(graph)) if k != observed))
+        object.__setattr__(self, "_models", self._regressors() if self.regress else ())
+
+    def _regressors(self) -> tuple[PooledRidge, ...]:
+        """Of γ before every mechanism of the chain but the first."""
+        pair, graph = self.ratios.pair, self.ratios.graph
         groups = [pair.variable(graph.variables[k]) for k in self._chain]
         reduced = [
             np.concatenate([reduce_features(g, g, COMPONENTS)[0], squares(g), *(products(g, e) for e in groups[:k])], 1)
             for k, g in enumerate(groups)
         ]
         roots = [not graph.mechanisms[k].parents for k in self._chain]
-        models = []
-        for k in range(1, len(reduced)) if self.regress else ():
-            known = [group for group, root in zip(reduced[:k], roots, strict=False) if root] or reduced[:k]
-            features = np.concatenate(known, 1)
-            ridge = choose_ridge(features, pair.labels, pair.metric, self.ratios.folds[0])
-            models.append(PooledRidge(features, pair.labels, ridge))
-        object.__setattr__(self, "_models", tuple(models))
+        models: dict[tuple[int, ...], PooledRidge] = {}
+        seen = []
+        for k in range(1, len(reduced)):
+            known = tuple(j for j in range(k) if roots[j]) or tuple(range(k))
+            if known not in models:
+                features = np.concatenate([reduced[j] for j in known], 1)
+                ridge = choose_ridge(features, pair.labels, pair.metric, self.ratios.folds[0])
+                models[known] = PooledRidge(features, pair.labels, ridge)
+            seen.append(models[known])
+        return tuple(seen)
 
     def values(self, weights: Array, coalitions: Members | None = None) -> Array:
         return self._values(weights, self._log_ratios(weights), self._all(coalitions))
@@ -103,12 +112,12 @@ class RobustGame:
         ess, cases, clipped = (np.ones(len(coalitions)) for _ in range(3))
         clipped[:] = 0.0
         cases[:] = min((labels == 0).sum(), (labels == 1).sum())
-        used = np.zeros(coalitions.shape, bool)
+        used, chain = np.zeros(coalitions.shape, bool), np.array(self._chain)
+        moving = np.array([self.states[k] != "not seen" for k in self._chain])
         for number, coalition in enumerate(coalitions):
             bits, _ = self._environments(coalition)
             for k in _boundaries(bits):
-                for j in range(k):
-                    used[number, self._chain[j]] |= bits[j] != bits[k] and self.states[self._chain[j]] != "not seen"
+                used[number, chain[:k]] |= moving[:k] & (np.array(bits[:k]) != bits[k])
                 rows = labels == bits[k]
                 raw = self._raw(log_ratios, bits, k)[0, rows]
                 limit = self._limit(rows)
@@ -155,27 +164,35 @@ class RobustGame:
         return memberships(len(self.states)) if coalitions is None else coalitions
 
     def _values(self, weights: Array, log_ratios: Array, coalitions: Members) -> Array:
-        labels, folds = self.ratios.pair.labels, self.ratios.folds[0]
         sources = [self._environments(row) for row in coalitions]
-        wanted = {(bits[k:], observed) for bits, observed in sources for k in _boundaries(bits)}
-        regressions = {key: np.zeros((len(weights), len(labels))) for key in wanted}
-        for fold in np.unique(folds) if self.regress else ():
-            out = folds == fold
-            fitted: dict[tuple[Bits, int | None], Array] = {}
-            for key in sorted(wanted, key=lambda key: (len(key[0]), str(key))):
-                regressions[key][:, out] = self._regression(*key, weights, ~out, fitted)[:, out]
+        regressions = self._regressions(weights, sources) if self.regress else {}
         done: dict[tuple[Bits, int | None], Array] = {}
         for bits, observed in sources:
             if (bits, observed) not in done:
                 done[bits, observed] = self._value(bits, observed, weights, log_ratios, regressions)
         return np.stack([done[key] for key in sources], 1)
 
+    def _regressions(
+        self, weights: Array, sources: Sequence[tuple[Bits, int | None]]
+    ) -> dict[tuple[Bits, int | None], Array]:
+        """Held-out γ before every boundary of the coalitions, by what comes after it."""
+        labels, folds = self.ratios.pair.labels, self.ratios.folds[0]
+        wanted = {(bits[k:], observed) for bits, observed in sources for k in _boundaries(bits)}
+        regressions = {key: np.zeros((len(weights), len(labels))) for key in wanted}
+        for fold in np.unique(folds):
+            out = folds == fold
+            fits = {id(model): model.fitted(weights, ~out) for model in self._models}
+            models = tuple(fits[id(model)] for model in self._models)
+            fitted: dict[tuple[Bits, int | None], Array] = {}
+            for key in sorted(wanted, key=lambda key: (len(key[0]), str(key))):
+                regressions[key][:, out] = self._regression(*key, models, fitted)[:, out]
+        return regressions
+
     def _regression(
         self,
         suffix: Bits,
         observed: int | None,
-        weights: Array,
-        train: NDArray[np.bool_],
+        models: tuple[PooledFit, ...],
         fitted: dict[tuple[Bits, int | None], Array],
     ) -> Array:
         """γ before the mechanisms of `suffix`, given all variables before them, for all cases, (B, n)."""
@@ -183,12 +200,10 @@ class RobustGame:
         if key not in fitted:
             inner = _boundaries(suffix)
             response = (
-                self._regression(suffix[inner[0] :], observed, weights, train, fitted)
-                if inner
-                else self._outcome(observed)
+                self._regression(suffix[inner[0] :], observed, models, fitted) if inner else self._outcome(observed)
             )
-            model = self._models[len(self._chain) - len(suffix) - 1]
-            fitted[key] = model.predict(response, weights, train)[:, suffix[0]]
+            model = models[len(self._chain) - len(suffix) - 1]
+            fitted[key] = model.predict(response, suffix[0])
         return fitted[key]
 
     def _value(
@@ -203,7 +218,11 @@ class RobustGame:
         labels = self.ratios.pair.labels
         outcome = np.broadcast_to(self._outcome(observed), weights.shape)
         boundaries = _boundaries(bits)
-        levels = [regressions[bits[k:], observed] for k in boundaries] + [outcome]
+        if self.regress:
+            levels = [regressions[bits[k:], observed] for k in boundaries] + [outcome]
+        else:  # every γ but the outcome is 0, and so is every term but the last
+            boundaries = boundaries[-1:]
+            levels = [np.zeros(weights.shape) for _ in boundaries] + [outcome]
         total = _mean(levels[0], weights * (labels == bits[0]))
         for k, (before, after) in zip(boundaries, pairwise(levels), strict=True):
             rows = labels == bits[k]
