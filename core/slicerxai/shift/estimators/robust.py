@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from slicerxai.shift.basis import products, squares
 from slicerxai.shift.discriminators import reduce_features
 from slicerxai.shift.estimators.game import Members, Overlap
-from slicerxai.shift.estimators.regression import PooledRidge, choose_ridge
+from slicerxai.shift.estimators.regression import PooledFit, PooledRidge, choose_ridge
 from slicerxai.shift.evidence import State
 from slicerxai.shift.ratios import RatioModel
 from slicerxai.shift.weights import clipped_share, default_limit, effective_sample_size, memberships
@@ -91,13 +91,16 @@ class RobustGame:
             for k, g in enumerate(groups)
         ]
         roots = [not graph.mechanisms[k].parents for k in self._chain]
-        models = []
+        models: dict[tuple[int, ...], PooledRidge] = {}
+        seen = []
         for k in range(1, len(reduced)):
-            known = [group for group, root in zip(reduced[:k], roots, strict=False) if root] or reduced[:k]
-            features = np.concatenate(known, 1)
-            ridge = choose_ridge(features, pair.labels, pair.metric, self.ratios.folds[0])
-            models.append(PooledRidge(features, pair.labels, ridge))
-        return tuple(models)
+            known = tuple(j for j in range(k) if roots[j]) or tuple(range(k))
+            if known not in models:
+                features = np.concatenate([reduced[j] for j in known], 1)
+                ridge = choose_ridge(features, pair.labels, pair.metric, self.ratios.folds[0])
+                models[known] = PooledRidge(features, pair.labels, ridge)
+            seen.append(models[known])
+        return tuple(seen)
 
     def values(self, weights: Array, coalitions: Members | None = None) -> Array:
         return self._values(weights, self._log_ratios(weights), self._all(coalitions))
@@ -178,17 +181,18 @@ class RobustGame:
         regressions = {key: np.zeros((len(weights), len(labels))) for key in wanted}
         for fold in np.unique(folds):
             out = folds == fold
+            fits = {id(model): model.fitted(weights, ~out) for model in self._models}
+            models = tuple(fits[id(model)] for model in self._models)
             fitted: dict[tuple[Bits, int | None], Array] = {}
             for key in sorted(wanted, key=lambda key: (len(key[0]), str(key))):
-                regressions[key][:, out] = self._regression(*key, weights, ~out, fitted)[:, out]
+                regressions[key][:, out] = self._regression(*key, models, fitted)[:, out]
         return regressions
 
     def _regression(
         self,
         suffix: Bits,
         observed: int | None,
-        weights: Array,
-        train: NDArray[np.bool_],
+        models: tuple[PooledFit, ...],
         fitted: dict[tuple[Bits, int | None], Array],
     ) -> Array:
         """γ before the mechanisms of `suffix`, given all variables before them, for all cases, (B, n)."""
@@ -196,12 +200,10 @@ class RobustGame:
         if key not in fitted:
             inner = _boundaries(suffix)
             response = (
-                self._regression(suffix[inner[0] :], observed, weights, train, fitted)
-                if inner
-                else self._outcome(observed)
+                self._regression(suffix[inner[0] :], observed, models, fitted) if inner else self._outcome(observed)
             )
-            model = self._models[len(self._chain) - len(suffix) - 1]
-            fitted[key] = model.predict(response, weights, train)[:, suffix[0]]
+            model = models[len(self._chain) - len(suffix) - 1]
+            fitted[key] = model.predict(response, suffix[0])
         return fitted[key]
 
     def _value(
