@@ -50,13 +50,12 @@ def grown(name: str, unit: str, points: Sequence[Point], memory: bool = True) ->
         name: of the figures. unit: of the sizes, a column's name.
         memory: whether it is to be fitted too; what is less than 1 MiB, which nobody can measure, counts as that.
     """
+    held = [max(point.memory, MIB) / MIB if memory else point.memory / MIB for point in points]
     rows: list[dict[str, Any]] = [
-        {unit: point.size, "CPU seconds": point.cpu_seconds, "seconds": point.seconds, "peak MiB": point.memory / MIB}
-        for point in points
+        {unit: point.size, "CPU seconds": point.cpu_seconds, "seconds": point.seconds, "peak MiB": peak_mib}
+        for point, peak_mib in zip(points, held, strict=True)
     ]
-    measures = {"seconds": [point.cpu_seconds for point in points]}
-    if memory:
-        measures["memory"] = [float(max(point.memory, MIB)) for point in points]
+    measures = {"seconds": [point.cpu_seconds for point in points]} | ({"memory": held} if memory else {})
     figures = {}
     for measure, values in measures.items():
         figures[f"exponent_{measure}_{name}"] = exponent([point.size for point in points], values)
