@@ -62,6 +62,7 @@ BENCHMARKS = {
     "growth_clients": "what the server spends on clients against their number",
 }
 NEED_DATA = {"alignment_table1", "informer_table1", "property_table", "property_training", "shift_lidc"}
+ENTRY = (sys.executable, "-m", "benchmarks")
 LIBRARIES = ("torch", "monai", "nnunetv2", "captum", "zennit", "numpy")
 
 
@@ -136,7 +137,7 @@ def run_all(data: Path | None, out: Path, quick: bool) -> list[str]:
         if name in NEED_DATA and own is None:
             print(f"## {name}\n\nleft out: it needs data, in a folder {name} of --data\n", flush=True)
             continue
-        command = [sys.executable, "-m", "benchmarks", "run", name, "--out", str(out)]
+        command = [*ENTRY, "run", name, "--out", str(out)]
         command += ["--data", str(own)] if own else []
         command += ["--quick"] if quick else []
         if subprocess.run(command, check=False).returncode:
