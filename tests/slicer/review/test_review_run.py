@@ -237,6 +237,30 @@ def test_filters_and_the_next_open_image(scored: Any) -> None:
     assert user.ui.worklistTable.currentRow() == 0
 
 
+def test_segmentations_that_go_while_the_next_image_is_opened(scored: Any) -> None:
+    """As a label that was drawn beside the panel, and submitted, goes."""
+    user = scored
+    first, second = user.rows()[:2]
+    user.opens_image(first)
+    drawn = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode") for _ in range(20)]
+    for node in drawn:
+        node.SetReferenceImageGeometryParameterFromVolumeNode(user.panel.logic.shown.image)
+        node.CreateDefaultDisplayNodes()
+    user.click(user.ui.acceptButton)
+    user.waits_for(f"Written: {first} is accepted.")
+    slicer.mrmlScene.RemoveNode(drawn.pop())
+    assert user.panel.opener.image == second
+
+    def opened_at_last() -> bool:
+        if drawn:
+            slicer.mrmlScene.RemoveNode(drawn.pop())
+        shown = user.panel.logic.shown
+        return shown.image_id == second and shown.complete and not user.panel.opener.busy
+
+    user.waits(opened_at_last)
+    assert f"Done: {second} is open." in user.sees()
+
+
 def press_shortcut(user: Any, key: Any) -> None:
     """With Alt, wherever the focus is."""
     window = user.panel.root.window()
