@@ -38,19 +38,21 @@ class XAICounterfactualWidget(PanelWidget):
 
     def make_panel(self) -> Any:
         hint = _("The smallest change of the image that would have made the model decide otherwise.")
-        change = Tab(_("Counterfactuals"), hint, ("counterfactual",), self._counterfactual)
+        change = Tab(_("Counterfactuals"), hint, ("counterfactual",), _counterfactual, self.form("XAICounterfactual"))
         hint = _("What the model would predict if this image had another contrast, more noise, fewer lesions …")
-        return Tabs([change, Tab(_("What if?"), hint, ("property",), self._property)])
+        return Tabs([change, Tab(_("What if?"), hint, ("property",), _property, self.form("XAIProperty"))])
 
-    def _counterfactual(self) -> Any:
-        from XAICounterfactualLib.widget import CounterfactualPanel
 
-        return CounterfactualPanel(self.form("XAICounterfactual"))
+def _counterfactual() -> Any:
+    from XAICounterfactualLib.widget import CounterfactualPanel
 
-    def _property(self) -> Any:
-        from XAIPropertyLib.widget import PropertyPanel
+    return CounterfactualPanel
 
-        return PropertyPanel(self.form("XAIProperty"))
+
+def _property() -> Any:
+    from XAIPropertyLib.widget import PropertyPanel
+
+    return PropertyPanel
 
 
 class XAICounterfactualTest(self_test.PanelTest):

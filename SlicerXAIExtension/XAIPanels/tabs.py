@@ -18,13 +18,15 @@ class Tab:
     Attributes:
         title, hint: for people.
         methods: of the server, whose results this panel shows.
-        make: called once for the panel.
+        panel: imports the panel's class, which is called once with `form`.
+        form: file of the panel's form.
     """
 
     title: str
     hint: str
     methods: tuple[str, ...]
-    make: Callable[[], Any]
+    panel: Callable[[], Callable[[str], Any]]
+    form: str
 
 
 class Tabs:
@@ -55,6 +57,11 @@ class Tabs:
         layout.addWidget(self.bar)
         self.bar.connect("currentChanged(int)", self._chosen)
         self._chosen(0)
+        self._ahead = qt.QTimer()
+        self._ahead.singleShot = True
+        self._ahead.interval = 0
+        self._ahead.connect("timeout()", self._import_ahead)
+        self._ahead.start()
 
     @property
     def current(self) -> Any:
@@ -93,12 +100,19 @@ class Tabs:
 
     def close(self) -> None:
         """The panels cannot be used afterwards."""
+        self._ahead.stop()
         for panel in self.panels:
             panel.close()
 
+    def _import_ahead(self) -> None:
+        """As soon as the first tab is seen, so that the window does not wait for it when another one is chosen."""
+        for tab in self._tabs:
+            tab.panel()
+
     def _chosen(self, index: int) -> None:
         if self._panels[index] is None:
-            panel = self._panels[index] = self._tabs[index].make()
+            tab = self._tabs[index]
+            panel = self._panels[index] = tab.panel()(tab.form)
             panel.root.layout().setContentsMargins(0, 0, 0, 0)
             self.root.layout().addWidget(panel.root)
         for number, panel in enumerate(self._panels):

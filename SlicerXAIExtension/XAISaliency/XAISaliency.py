@@ -37,19 +37,21 @@ class XAISaliencyWidget(PanelWidget):
 
     def make_panel(self) -> Any:
         hint = _("Which voxels made the model decide so, and whether this explanation can be trusted.")
-        image = Tab(_("This image"), hint, ("saliency",), self._saliency)
+        image = Tab(_("This image"), hint, ("saliency",), _saliency, self.form("XAISaliency"))
         hint = _("Which predictions should be read again, most suspicious first; accept, correct or mark them wrong.")
-        return Tabs([image, Tab(_("Worklist"), hint, ("quality",), self._review)])
+        return Tabs([image, Tab(_("Worklist"), hint, ("quality",), _review, self.form("XAIReview"))])
 
-    def _saliency(self) -> Any:
-        from XAISaliencyLib.widget import SaliencyPanel
 
-        return SaliencyPanel(self.form("XAISaliency"))
+def _saliency() -> Any:
+    from XAISaliencyLib.widget import SaliencyPanel
 
-    def _review(self) -> Any:
-        from XAIReviewLib.widget import ReviewPanel
+    return SaliencyPanel
 
-        return ReviewPanel(self.form("XAIReview"))
+
+def _review() -> Any:
+    from XAIReviewLib.widget import ReviewPanel
+
+    return ReviewPanel
 
 
 class XAISaliencyTest(self_test.PanelTest):
