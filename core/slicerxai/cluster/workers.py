@@ -57,6 +57,7 @@ def local_workers(number: int, threads: int, resources: Mapping[str, float]) -> 
             host="127.0.0.1",
             security=Security.temporary(),
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any port: there are no pages, but it listens
             memory_limit=settings().memory_limit or MEMORY_SHARE / number,
             resources=dict(resources),
             local_directory=scratch,
