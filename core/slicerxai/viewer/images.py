@@ -54,7 +54,7 @@ class Images:
         self._cohort: Cohort | None = None
         self._layers = Layers(application.scene)
         self._seen: Any = None
-        self._reading = False
+        self._reading = self._closed = False
         self._opening: Origin | None = None
         self.said = Messages(state, "image")
         self.uploads = Uploads(UPLOAD_LIMIT, self.open_files, lambda: self.said.fail(TOO_LARGE))
@@ -73,7 +73,9 @@ class Images:
         return self._application.scene.GetNodeByID(self._state.image) if self._state.image else None
 
     def follow_scene(self) -> None:
-        """Offer the images that the scene has."""
+        """Offer the images that the scene has; not while another scene comes, which is half there."""
+        if self._closed:
+            return
         volumes = [
             volume
             for volume in nodes_of_class(self._application.scene, "vtkMRMLScalarVolumeNode")
@@ -91,12 +93,13 @@ class Images:
         backgrounds = [composite.GetBackgroundVolumeID() for composite in composites]
         seen = next((self._application.scene.GetNodeByID(found) for found in backgrounds if found), None)
         self._seen = seen
+        self._closed = False
         self._state.image = seen.GetID() if seen is not None else None
         self.follow_scene()
 
     def scene_closing(self) -> None:
-        """Nobody waits for a case any more."""
-        self._opening = None
+        """Nobody waits for a case any more; `restore` follows."""
+        self._opening, self._closed = None, True
         self.opener.forget()
 
     def close(self) -> None:

@@ -74,7 +74,7 @@ class Jobs:
         """Where the page finds the report of a result; empty where there is none."""
         entries = (entry for entry in self.tray.entries if self.node.result(entry.id) is result)
         found = next(entries, None)
-        return _report(found) if found is not None else ""
+        return f"{REPORT}/{found.id}" if found is not None and found.job else ""
 
     def close(self) -> None:
         """Nobody looks any more; what a server has goes on there."""

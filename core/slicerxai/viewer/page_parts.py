@@ -96,7 +96,7 @@ def file_choice(app: ViewerApp, label: str, uploads: Uploads, accept: str, multi
         multiple=multiple,
         density="compact",
         hide_details=True,
-        accept=accept,
+        raw_attrs=[f'accept="{accept}"'],
         change=(
             "const chosen = Array.from($event.target.files || []); "
             f"chosen.reduce((sum, file) => sum + file.size, 0) > {uploads.limit} "
@@ -119,7 +119,14 @@ def rich(name: str, label: str) -> None:
 def link(text: str, address: str, hint: str) -> v3.VBtn:
     """A page in a tab of its own; absent while its address, of the state, is empty."""
     return v3.VBtn(
-        text, v_if=address, href=(address,), target="_blank", title=hint, size="small", variant="tonal", classes="ma-1"
+        text,
+        v_if=address,
+        href=(address,),
+        title=hint,
+        size="small",
+        variant="tonal",
+        classes="ma-1",
+        raw_attrs=['target="_blank"', 'rel="noopener"'],
     )
 
 
