@@ -207,7 +207,7 @@ def machines(results: dict[str, Result]) -> list[dict[str, str]]:
     for text, names in found.items():
         about = json.loads(text)
         versions = ", ".join(f"{library} {version}" for library, version in about["versions"].items())
-        machine = f"{about['cores']} cores, {about['gpu'] or 'no GPU'}, {about['platform']}"
+        machine = f"{about['cores']} cores, {about['gpu'] or 'no GPU'}, {about['platform'].partition('-')[0]}"
         rows.append({"machine": machine, "versions": f"Python {about['python']}, {versions}", "ran": ", ".join(names)})
     return rows
 
