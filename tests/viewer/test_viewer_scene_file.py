@@ -50,7 +50,7 @@ def saved(desk: Any) -> bytes:
 
 def reopened(desk: Any, content: bytes, name: str = "scene.mrb") -> None:
     desk.scene_file.closing = [desk.images.scene_closing, desk.correcting.scene_closing]
-    desk.scene_file.opened = [desk.images.restore, desk.jobs.restore]
+    desk.scene_file.opened = [desk.images.restore, desk.images.follow_scene, desk.jobs.restore]
     desk.scene_file.uploads.receive([{"name": name, "size": len(content), "content": content}])
     desk.scene_file.uploads.receive([])
     desk.until(lambda: not desk.state.scene_busy)

@@ -66,8 +66,12 @@ class ViewerApp:
             self.images.scene_closing, self.correcting.scene_closing, self.review.scene_closing
         ]  # fmt: skip
         self.scene_file.opened += [
-            self.images.restore, self.jobs.restore, self.explaining.follow_scene, self.review.restore,
+            self.images.restore,
             self.layers.restore,
+            self.images.follow_scene,
+            self.jobs.restore,
+            self.explaining.follow_scene,
+            self.review.restore,
         ]  # fmt: skip
         self.explaining.answered.append(lambda: self.raters.wish(False))
         self.predicting.listeners.append(lambda: self.raters.wish(False))

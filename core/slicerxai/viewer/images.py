@@ -88,14 +88,13 @@ class Images:
             listener()
 
     def restore(self) -> None:
-        """A scene was opened: its views are left as they were saved."""
+        """A scene was opened: its views are left as they were saved; `follow_scene` is to be called then."""
         composites = nodes_of_class(self._application.scene, "vtkMRMLSliceCompositeNode")
         backgrounds = [composite.GetBackgroundVolumeID() for composite in composites]
         seen = next((self._application.scene.GetNodeByID(found) for found in backgrounds if found), None)
         self._seen = seen
         self._closed = False
         self._state.image = seen.GetID() if seen is not None else None
-        self.follow_scene()
 
     def scene_closing(self) -> None:
         """Nobody waits for a case any more; `restore` follows."""
