@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
+import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -24,6 +26,8 @@ from slicerxai.viewer import scene_file
 from slicerxai.viewer.correcting import SEGMENT
 from slicerxai.viewer.predicting import add_prediction, prediction_of
 from slicerxai.viewer.scene_opening import unpack
+
+ROOT = Path(__file__).parents[2]
 
 
 def filled(desk: Any) -> None:
@@ -78,6 +82,20 @@ def test_a_saved_scene_has_the_same_voxels_tables_and_choices(desk: Any) -> None
     view = scene.GetSingletonNode("Red", "vtkMRMLSliceCompositeNode")
     assert view.GetBackgroundVolumeID() == desk.images.chosen.GetID()
     assert view.GetLabelVolumeID() == desk.images.cohorts.shown.votes.GetID()
+
+
+@pytest.mark.slow
+def test_a_saved_scene_opens_in_slicer_with_the_same_table(desk: Any, tmp_path: Path) -> None:
+    filled(desk)
+    (path := tmp_path / "scene.mrb").write_bytes(saved(desk))
+    command = [sys.executable, "-m", "tests.viewer.in_slicer", str(path)]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    words = (tmp_path / "XAICohort.txt").read_text().splitlines()
+    assert desk.state.raters_said in words
+    for row in desk.state.raters:
+        at = words.index(row["name"])
+        assert words[at + 1 : at + 4] == [row["volume"], row["lesions"], row["dice"]]
 
 
 def test_the_page_answers_while_a_scene_is_packed(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
