@@ -218,8 +218,12 @@ class SliceWidget:
         self._logic = slicer.vtkMRMLSliceLogic()
         self._logic.SetMRMLApplicationLogic(application_logic)
         self._logic.SetMRMLScene(scene)
-        node = self._logic.AddSliceNode(name)
-        node.SetOrientation(orientation)
+        node = scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+        if node is None:
+            node = self._logic.AddSliceNode(name)
+            node.SetOrientation(orientation)
+        else:  # it came with a scene
+            self._logic.SetSliceNode(node)
         node.SetMappedInLayout(1)
         application_logic.GetSliceLogics().AddItem(self._logic)
         self._view = SliceView(self._logic, application_logic)
@@ -332,12 +336,23 @@ class LayoutManager:
         view then lets a displayable manager draw what was added meanwhile (outlines of segments).
         """
         with watchdog().excused():
+            self._follow_layout()
             for mapped in (0, 1):
                 self._three_d.mrmlViewNode().SetMappedInLayout(mapped)
             for widget in self._slices.values():
                 widget.mrmlSliceNode().SetMappedInLayout(0)
                 widget.sliceLogic().ResizeSliceNode(_SIZE, _SIZE)
             self._make_views()
+
+    def _follow_layout(self) -> None:
+        """The node of a scene that was read or closed is another one, as for vtkMRMLLayoutLogic."""
+        node = self._scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        if node is None:
+            node = self._scene.AddNode(slicer.vtkMRMLLayoutNode())
+        if node is not self._layout_node:
+            unobserve(self._layout_node, self._tag)
+            self._layout_node = node
+            self._tag = observe(node, vtk.vtkCommand.ModifiedEvent, self._arrange)
 
     def _make_views(self) -> None:
         root, shown = self._description(), {name for row in self.grid() for name in row}

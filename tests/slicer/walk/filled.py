@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,43 @@ FILLS: dict[str, Callable[[Any], None]] = {
     "XAIMethods": fill_methods,
 }
 """By the panel."""
+
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "XAICohort": {"side": True},
+    "XAIReview": {"mode": "side"},
+    "XAICounterfactual": {"mode": "side"},
+    "XAIProperty": {"mode": "side"},
+}
+"""How a panel that has a layout of its own is told to show it, by the panel: what changes of its `Drawing`."""
+
+
+def lay_beside(name: str, panel: Any) -> None:
+    """Show what a panel shows in its own layout, with the views beside each other."""
+    panel.logic.parameters().drawing = replace(panel.logic.parameters().drawing, **BESIDE[name])
+    panel.restore()
+
+
+def views_of(scene: Any) -> dict[str, Any]:
+    """The layout, and what each slice view of it shows, where, and how large."""
+    from XAIPanels.nodes import nodes_of_class
+
+    layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    composites = {node.GetLayoutName(): node for node in nodes_of_class(scene, "vtkMRMLSliceCompositeNode")}
+    views = {}
+    for node in nodes_of_class(scene, "vtkMRMLSliceNode"):
+        if node.IsMappedInLayout():
+            name = node.GetLayoutName()
+            volumes = (composites[name].GetBackgroundVolumeID(), composites[name].GetForegroundVolumeID())
+            views[name] = {
+                "label": node.GetLayoutLabel(),
+                "orientation": node.GetOrientation(),
+                "place": [round(node.GetSliceToRAS().GetElement(row, 3), 2) for row in range(3)],
+                "size": [round(size, 2) for size in node.GetFieldOfView()[:2]],
+                "volumes": [scene.GetNodeByID(one).GetName() if one else None for one in volumes],
+                "opacity": round(composites[name].GetForegroundOpacity(), 3),
+            }
+    return {"layout": layout.GetViewArrangement(), "views": views}
 
 
 def looked_at(user: Any) -> tuple[str, np.ndarray]:

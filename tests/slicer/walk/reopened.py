@@ -1,10 +1,12 @@
 """A fresh process that opens scene bundles: `python -m tests.slicer.walk.reopened FOLDER`; see `test_walk_bundles`.
 
-For each FOLDER/{panel}.mrb it opens the panel and writes FOLDER/{panel}.txt and FOLDER/{panel}.png.
+For each FOLDER/{panel}.mrb it opens the panel and writes FOLDER/{panel}.txt, .png and .json: words, picture and views.
+The panel of FOLDER/{panel} beside.mrb is {panel}.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -26,14 +28,15 @@ def main(folder: Path) -> None:
     from panel_user import User
     from panels import open_panel
 
-    from tests.slicer.walk.filled import looked_at, read_bundle
+    from tests.slicer.walk.filled import looked_at, read_bundle, views_of
 
     for path in sorted(folder.glob("*.mrb")):
         application = slicer_double.start_application()
         read_bundle(path)
-        text, views = looked_at(User(application, open_panel(path.stem)))
+        text, views = looked_at(User(application, open_panel(path.stem.split()[0])))
         path.with_suffix(".txt").write_text(text, encoding="utf-8")
         Image.fromarray(views).save(path.with_suffix(".png"))
+        path.with_suffix(".json").write_text(json.dumps(views_of(application.mrmlScene())), encoding="utf-8")
         application.unload_modules()
         application.close()
 
