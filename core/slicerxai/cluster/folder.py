@@ -53,7 +53,7 @@ class Row:
 class BatchFolder:
     """Where a batch keeps its results.
 
-    Layout: `batch.json` (the request), `cases/CASE/` (one result each, whole), `cases.csv` (`Row`s).
+    Layout: `batch.json` (the request), `cases/CASE/` (one result each, whole), `cases.csv` (one `Row` a case).
     """
 
     path: Path
