@@ -193,7 +193,8 @@ def run_tests(suites: list[list[str]]) -> list[int]:
 
         def finished(arguments: list[str], output: Any) -> int:
             command = [str(PYTHON), "-m", "coverage", "run", "-m", "pytest", *arguments]
-            print("+", *command, flush=True)
+            sys.stdout.write(" ".join(["+", *command, "\n"]))  # at once: the other thread writes, too
+            sys.stdout.flush()
             started.append(
                 subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output)
             )

@@ -130,11 +130,19 @@ def batch(arguments: list[str], place: Place, **options: object) -> subprocess.P
     )
 
 
+def heeds_control_c() -> None:
+    """A background job of a shell, such as this process may be, ignores it, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C reaches a group of processes")
 def test_control_c_keeps_what_is_finished(cohort_folder: Path, here: Place, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = batch(
-        [METHOD, "--cohort", str(cohort_folder), "--out", str(out), "--workers", "1"], here, start_new_session=True
+        [METHOD, "--cohort", str(cohort_folder), "--out", str(out), "--workers", "1"],
+        here,
+        start_new_session=True,
+        preexec_fn=heeds_control_c,
     )
     workers = psutil.Process(process.pid)
     while not list((out / "cases").glob("case*")):
