@@ -37,16 +37,20 @@ TOLERANCE = 1e-5
 def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
     """Measure. Returns figures, rows and notes."""
     del data, out
+    return measure(size=96 if quick else 320, turns=2 if quick else 5)
+
+
+def measure(size: int, turns: int, classes: tuple[int, ...] = CLASSES) -> dict[str, Any]:
+    """All figures for images of `size`², with one thread: several round otherwise, which turns some units on or off."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return measure(size=96 if quick else 320, turns=2 if quick else 5)
+        return _measured(size, turns, classes)
     finally:
         torch.set_num_threads(threads)
 
 
-def measure(size: int, turns: int, classes: tuple[int, ...] = CLASSES) -> dict[str, Any]:
-    """All figures for images of `size`²."""
+def _measured(size: int, turns: int, classes: tuple[int, ...]) -> dict[str, Any]:
     figures: dict[str, float] = {}
     rows: list[dict[str, Any]] = []
     differences = []
