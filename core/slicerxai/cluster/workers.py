@@ -70,7 +70,7 @@ def local_workers(number: int, threads: int, resources: Mapping[str, float]) -> 
 
 @contextmanager
 def workers_of(scheduler: str) -> Iterator[Client]:
-    """The workers of a scheduler, such as "tcp://host:8786" or "tls://host:8786"; TLS is configured as dask's is.
+    """The workers of a scheduler, such as `tcp://host:8786` or `tls://host:8786`; TLS is configured as dask's is.
 
     Raises:
         UnavailableError: it does not answer, or is no address.
