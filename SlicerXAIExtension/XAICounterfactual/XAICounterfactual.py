@@ -38,21 +38,14 @@ class XAICounterfactualWidget(PanelWidget):
 
     def make_panel(self) -> Any:
         hint = _("The smallest change of the image that would have made the model decide otherwise.")
-        change = Tab(_("Counterfactuals"), hint, ("counterfactual",), _counterfactual, self.form("XAICounterfactual"))
+        form = self.form("XAICounterfactual")
+        change = Tab(
+            _("Counterfactuals"), hint, ("counterfactual",), "XAICounterfactualLib", "CounterfactualPanel", form
+        )
         hint = _("What the model would predict if this image had another contrast, more noise, fewer lesions …")
-        return Tabs([change, Tab(_("What if?"), hint, ("property",), _property, self.form("XAIProperty"))])
-
-
-def _counterfactual() -> Any:
-    from XAICounterfactualLib.widget import CounterfactualPanel
-
-    return CounterfactualPanel
-
-
-def _property() -> Any:
-    from XAIPropertyLib.widget import PropertyPanel
-
-    return PropertyPanel
+        library, form = "XAIPropertyLib", self.form("XAIProperty")
+        what_if = Tab(_("What if?"), hint, ("property",), library, "PropertyPanel", form)
+        return Tabs([change, what_if])
 
 
 class XAICounterfactualTest(self_test.PanelTest):

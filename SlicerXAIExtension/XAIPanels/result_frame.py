@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from slicer.i18n import tr as _
 
 from .choosing import enable, offer_nodes
 from .parameters import PanelParameters
-from .turns import Steps, taken_at_once
+from .task_list import TaskList
+from .turns import Steps, Turns, taken_at_once
 
 
 class FrameLogic(Protocol):
@@ -27,6 +28,8 @@ class FrameLogic(Protocol):
 
     def undo(self) -> list[Any]: ...
 
+    def undoing(self) -> Iterator[Any]: ...
+
 
 class ResultFrame:
     """Shows what the logic holds.
@@ -36,6 +39,7 @@ class ResultFrame:
         fill: called with the result node whose words are to be shown.
         open_report: asked to open the report of a result node.
         changed: called whenever another result was chosen.
+        tasks: of the panel.
     """
 
     def __init__(
@@ -46,11 +50,13 @@ class ResultFrame:
         fill: Callable[[Any], None],
         open_report: Callable[[Any], None],
         changed: Callable[[], None],
+        tasks: TaskList,
     ) -> None:
         self.ui = ui
         self._logic = logic
         self._fill = fill
         self._changed = changed
+        self._turns = Turns(tasks)
         self._nodes: list[Any] = []
         ui.emptyLabel.text = empty
         ui.resultCombo.connect("currentIndexChanged(int)", self._show_chosen)
@@ -111,22 +117,34 @@ class ResultFrame:
             self._changed()
 
     def _remove(self) -> None:
+        self._finish_undo()
         if self.shown is not None:
             self._logic.remove([self.shown])
-            self._show_last()
+            taken_at_once(self._showing_last())
+            self._changed()
 
     def _clear(self) -> None:
+        self._finish_undo()
         self._logic.remove(self._logic.results())
-        self._show_last()
+        taken_at_once(self._showing_last())
+        self._changed()
 
     def _undo(self) -> None:
-        self._logic.undo()
-        self._show_last()
+        self._turns.take(self._undoing(), lambda _: self._changed())
 
-    def _show_last(self) -> None:
+    def _undoing(self) -> Steps:
+        yield from self._logic.undoing()
+        yield from self._showing_last()
+
+    def _finish_undo(self) -> None:
+        """What is removed next must not take the place of what has not come back yet."""
+        if self._turns.active:
+            self._turns.drop()
+            self._logic.undo()
+
+    def _showing_last(self) -> Steps:
         remaining = self._logic.results()
         if remaining:
-            self.show(remaining[-1])
+            yield from self.showing(remaining[-1])
         else:
             self.update()
-        self._changed()

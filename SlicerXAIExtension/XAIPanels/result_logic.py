@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -154,14 +154,17 @@ class ResultLogic(ABC, Generic[R, P]):
 
     def undo(self) -> list[Any]:
         """Bring back what was removed last; returns the nodes."""
-        removed, self.removed = self.removed, ()
-        nodes = []
-        for one in removed:
+        return list(self.undoing())
+
+    def undoing(self) -> Iterator[Any]:
+        """The same, a result at a time; what has not come back yet is still in `removed`."""
+        while self.removed:
+            one, *rest = self.removed
             node = self.load(one.prepared, one.source)
             node.SetName(one.name)
             self.result(node).choices = dict(one.choices)
-            nodes.append(node)
-        return nodes
+            self.removed = tuple(rest)
+            yield node
 
     def _kept(self, node: Any) -> Removed[P] | None:
         found = self.result(node)

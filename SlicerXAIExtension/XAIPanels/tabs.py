@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import qt
@@ -18,14 +20,16 @@ class Tab:
     Attributes:
         title, hint: for people.
         methods: of the server, whose results this panel shows.
-        panel: imports the panel's class, which is called once with `form`.
+        library: package of the panel.
+        panel: class in the library's `widget`, which is called once with `form`.
         form: file of the panel's form.
     """
 
     title: str
     hint: str
     methods: tuple[str, ...]
-    panel: Callable[[], Callable[[str], Any]]
+    library: str
+    panel: str
     form: str
 
 
@@ -57,8 +61,8 @@ class Tabs:
         layout.addWidget(self.bar)
         self.bar.connect("currentChanged(int)", self._chosen)
         self._chosen(0)
+        self._unread = self._parts()
         self._ahead = qt.QTimer()
-        self._ahead.singleShot = True
         self._ahead.interval = 0
         self._ahead.connect("timeout()", self._import_ahead)
         self._ahead.start()
@@ -106,13 +110,21 @@ class Tabs:
 
     def _import_ahead(self) -> None:
         """As soon as the first tab is seen, so that the window does not wait for it when another one is chosen."""
+        if next(self._unread, None) is None:
+            self._ahead.stop()
+
+    def _parts(self) -> Iterator[Any]:
+        """Each module of the tabs' libraries, imported when it is asked for."""
         for tab in self._tabs:
-            tab.panel()
+            library = import_module(tab.library)
+            yield library
+            for part in iter_modules(library.__path__, f"{tab.library}."):
+                yield import_module(part.name)
 
     def _chosen(self, index: int) -> None:
         if self._panels[index] is None:
             tab = self._tabs[index]
-            panel = self._panels[index] = tab.panel()(tab.form)
+            panel = self._panels[index] = getattr(import_module(f"{tab.library}.widget"), tab.panel)(tab.form)
             panel.root.layout().setContentsMargins(0, 0, 0, 0)
             self.root.layout().addWidget(panel.root)
         for number, panel in enumerate(self._panels):

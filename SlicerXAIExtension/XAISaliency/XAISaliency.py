@@ -37,21 +37,12 @@ class XAISaliencyWidget(PanelWidget):
 
     def make_panel(self) -> Any:
         hint = _("Which voxels made the model decide so, and whether this explanation can be trusted.")
-        image = Tab(_("This image"), hint, ("saliency",), _saliency, self.form("XAISaliency"))
+        library, form = "XAISaliencyLib", self.form("XAISaliency")
+        image = Tab(_("This image"), hint, ("saliency",), library, "SaliencyPanel", form)
         hint = _("Which predictions should be read again, most suspicious first; accept, correct or mark them wrong.")
-        return Tabs([image, Tab(_("Worklist"), hint, ("quality",), _review, self.form("XAIReview"))])
-
-
-def _saliency() -> Any:
-    from XAISaliencyLib.widget import SaliencyPanel
-
-    return SaliencyPanel
-
-
-def _review() -> Any:
-    from XAIReviewLib.widget import ReviewPanel
-
-    return ReviewPanel
+        library, form = "XAIReviewLib", self.form("XAIReview")
+        worklist = Tab(_("Worklist"), hint, ("quality",), library, "ReviewPanel", form)
+        return Tabs([image, worklist])
 
 
 class XAISaliencyTest(self_test.PanelTest):

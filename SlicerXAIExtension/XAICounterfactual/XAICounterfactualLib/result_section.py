@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from XAILib.verdict import checks_html, verdict_html
 from XAIPanels.result_frame import ResultFrame
 from XAIPanels.row_table import RowTable
+from XAIPanels.task_list import TaskList
 from XAIPanels.words import number, percent
 
 from .logic import CounterfactualLogic
@@ -42,6 +43,7 @@ class ResultSection(ResultFrame):
     Args:
         open_report: asked to open the report of a result node.
         changed: called whenever another result or counterfactual was chosen.
+        tasks: of the panel.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class ResultSection(ResultFrame):
         logic: CounterfactualLogic,
         open_report: Callable[[Any], None],
         changed: Callable[[], None],
+        tasks: TaskList,
     ) -> None:
-        super().__init__(ui, logic, NO_RESULT, self._show_words, open_report, changed)
+        super().__init__(ui, logic, NO_RESULT, self._show_words, open_report, changed, tasks)
         self._results = logic
         self.gallery = RowTable(ui.galleryTable, GALLERY, GALLERY_HINTS, self._choose)
         self.labels = RowTable(ui.labelTable, LABELS, LABEL_HINTS)

@@ -42,7 +42,7 @@ class CounterfactualPanel(ImagePanel[CounterfactualServer]):
         self.question = QuestionSection(
             self.ui, self.logic, self.explain_image, self.find_lesions, self.cancel, self.refresh
         )
-        result = ResultSection(self.ui, self.logic, self.open_report, self.follow_result)
+        result = ResultSection(self.ui, self.logic, self.open_report, self.follow_result, self._tasks)
         self.view = ViewSection(self.ui, self.logic, result.say)
         self.share = ShareSection(self.ui, self.logic, self._tasks, self.show)
         self.retrain = RetrainSection(

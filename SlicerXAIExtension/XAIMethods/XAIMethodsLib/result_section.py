@@ -12,6 +12,7 @@ from XAILib.verdict import checks_html, verdict_html
 from XAIPanels.choosing import chosen, enable, offer
 from XAIPanels.columns import set_columns
 from XAIPanels.result_frame import ResultFrame
+from XAIPanels.task_list import TaskList
 
 from .logic import MethodsLogic
 from .words import NO_RESULT, VERDICTS
@@ -27,12 +28,18 @@ class ResultSection(ResultFrame):
     Args:
         open_report: asked to open the report of a result node.
         changed: called whenever another result was chosen.
+        tasks: of the panel.
     """
 
     def __init__(
-        self, ui: Any, logic: MethodsLogic, open_report: Callable[[Any], None], changed: Callable[[], None]
+        self,
+        ui: Any,
+        logic: MethodsLogic,
+        open_report: Callable[[Any], None],
+        changed: Callable[[], None],
+        tasks: TaskList,
     ) -> None:
-        super().__init__(ui, logic, NO_RESULT, self._show_words, open_report, changed)
+        super().__init__(ui, logic, NO_RESULT, self._show_words, open_report, changed, tasks)
         self._results = logic
         self._tables: tuple[ShownTable, ...] = ()
         ui.tableCombo.connect("currentIndexChanged(int)", self._show_table)

@@ -37,7 +37,7 @@ class MethodsPanel(ImagePanel[MethodsServer]):
         self.picker = ViewPicker(self.logic)
         self.method = MethodSection(self.ui, self.logic, self.run_method, self.cancel, self.refresh, self.picker)
         self.cohort = CohortSection(self.ui, self.logic, self.image, self.refresh)
-        result = ResultSection(self.ui, self.logic, self.open_report, self.follow_result)
+        result = ResultSection(self.ui, self.logic, self.open_report, self.follow_result, self._tasks)
         self.view = ViewSection(self.ui, self.logic, result.say)
         self.start(self.method, result)
 

@@ -13,6 +13,7 @@ from XAIPanels import bars
 from XAIPanels.choosing import chosen, offer
 from XAIPanels.result_frame import ResultFrame
 from XAIPanels.row_table import RowTable
+from XAIPanels.task_list import TaskList
 
 from .logic import PropertyLogic
 from .tables import Effect, outputs, ranked
@@ -47,12 +48,18 @@ class ResultSection(ResultFrame):
     Args:
         open_report: asked to open the report of a result node.
         changed: called whenever another result, property or output was chosen.
+        tasks: of the panel.
     """
 
     def __init__(
-        self, ui: Any, logic: PropertyLogic, open_report: Callable[[Any], None], changed: Callable[[], None]
+        self,
+        ui: Any,
+        logic: PropertyLogic,
+        open_report: Callable[[Any], None],
+        changed: Callable[[], None],
+        tasks: TaskList,
     ) -> None:
-        super().__init__(ui, logic, NO_RESULT, self._show_words, open_report, changed)
+        super().__init__(ui, logic, NO_RESULT, self._show_words, open_report, changed, tasks)
         self._results = logic
         self._effects: list[Effect] = []
         self.table = RowTable(ui.effectTable, COLUMNS, HINTS, self._choose, MOST_ROWS)

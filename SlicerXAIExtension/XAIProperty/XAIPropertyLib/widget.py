@@ -39,7 +39,7 @@ class PropertyPanel(ImagePanel[ImageServer]):
         super().__init__(ui_file, PropertyLogic(), ask, _("part of a result"))
         self._stamps: dict[str, Any] = {}
         self.question = QuestionSection(self.ui, self.logic, self.rank_all, self.walk_along, self.cancel, self.refresh)
-        result = ResultSection(self.ui, self.logic, self.open_report, self.follow_result)
+        result = ResultSection(self.ui, self.logic, self.open_report, self.follow_result, self._tasks)
         self.walk = WalkSection(self.ui, self.logic, self.root, result.say, self.show)
         self.start(self.question, result)
 

@@ -94,8 +94,8 @@ def test_two_models_side_by_side_and_the_gallery(study: Any) -> None:
     user.click(user.ui.clearButton)
     user.waits_for("No result yet")
     user.click(user.ui.undoButton)
-    assert len(user.panel.logic.results()) == 3
     user.waits(lambda: not user.ui.undoButton.isVisible())
+    assert len(user.panel.logic.results()) == 3
 
 
 def test_a_lesion_by_its_row_and_by_a_click(user: Any, asked_server: Any, brain: Any) -> None:

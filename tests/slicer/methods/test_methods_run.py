@@ -83,6 +83,7 @@ def test_a_study_brings_its_image(connected: Any) -> None:
     user.click(user.ui.removeButton)
     assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     user.click(user.ui.undoButton)
+    user.waits(lambda: not user.ui.undoButton.isVisible())
     again = user.panel.logic.result(user.panel.result.shown)
     assert set(again.kinds) == {"rising", "chance"}
     assert again.outlines.GetSegmentation().GetNumberOfSegments() == 2

@@ -117,9 +117,20 @@ def test_removing_and_undo(walked: Any) -> None:
     user.click(user.ui.clearButton)
     assert "No result yet" in user.sees()
     user.click(user.ui.undoButton)
+    user.waits(lambda: not user.ui.undoButton.isVisible())
     assert len(user.panel.logic.results()) == 2
     assert int(user.ui.stepSlider.value) == 1
-    assert not user.ui.undoButton.isVisible()
+
+
+def test_removing_while_the_undo_is_under_way_loses_nothing(walked: Any) -> None:
+    user = walked
+    user.click(user.ui.clearButton)
+    user.ui.undoButton.click()
+    user.ui.clearButton.click()
+    assert not user.panel.logic.results()
+    user.click(user.ui.undoButton)
+    user.waits(lambda: not user.ui.undoButton.isVisible())
+    assert len(user.panel.logic.results()) == 2
 
 
 def test_restart(walked: Any, tmp_path: Path) -> None:
