@@ -7,12 +7,12 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from slicerxai.errors import InputError, NotFoundError, shortened
+from slicerxai.errors import InputError, NotFoundError, UserError, shortened
 from slicerxai.models import card
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ class ModelStore:
             msg = f"model {name!r} is damaged: {path} does not describe a model; train it again"
             raise InputError(msg) from error
         return description
+
+    def kinds(self) -> set[str]:
+        """Of all models that can be read."""
+        found = set()
+        for name in self.names():
+            with suppress(UserError):
+                found.add(self.describe(name)["kind"])
+        return found
 
     def card(self, name: str) -> str:
         """The model card as Markdown: that of its folder, or one made now for a model that has none."""

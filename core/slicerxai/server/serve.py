@@ -11,10 +11,11 @@ import socket
 import threading
 from pathlib import Path
 
+from slicerxai import runtime
 from slicerxai.data.files import replaced_text
 from slicerxai.errors import InputError
 from slicerxai.models.store import ModelStore
-from slicerxai.server import job_schema, logs
+from slicerxai.server import fork_server, job_schema, logs
 from slicerxai.server.confinement import is_loopback
 from slicerxai.server.dicomweb.access import access_of, is_url
 from slicerxai.server.provider import check_address
@@ -183,6 +184,9 @@ def _run(bound: socket.socket, url: str, remote: bool) -> None:
         )
         server = Server(config)
         with Starting(bound) as starting:
+            runtime.configure()
+            with starting.paused():
+                fork_server.fork()
             server.run(sockets=[bound])
     gc.freeze()  # the process ends now: looking through millions of objects of torch for garbage takes seconds
     if not server.started:

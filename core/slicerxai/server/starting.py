@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from slicerxai.server.problems import problem_response
@@ -47,13 +49,11 @@ class Starting:
         self._server.socket.close()  # the one that it made; it answers on ours
         self._server.socket = bound
         self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="starting", daemon=True
-        )
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Starting:
         self._server.server_activate()
-        self._thread.start()
+        self._start()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -61,6 +61,22 @@ class Starting:
 
     def stop(self) -> None:
         """Accept nothing more; what has been accepted is still answered. A second call does nothing."""
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._server.shutdown()
             self._thread.join()
+            self._thread = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Who asks meanwhile is answered afterwards."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self._start()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="starting", daemon=True
+        )
+        self._thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import multiprocessing
@@ -23,6 +24,7 @@ from slicerxai.server.jobs import JobStore
 from slicerxai.server.memory import limit_memory, worker_limit
 from slicerxai.server.results import result_key
 from slicerxai.server.storage import FULL, UNUSABLE, storage_error
+from slicerxai.settings import settings
 
 if TYPE_CHECKING:
     from slicerxai.data.cohort import Cohort
@@ -35,6 +37,8 @@ PATIENCE_SECONDS = 60.0
 """So long is a result that was computed kept in memory when it cannot be stored."""
 RETRY_SECONDS = 1.0
 RESIDENT_MODELS = 2
+NICENESS = 10
+"""Workers yield to the server's own process, which answers while they compute."""
 
 _models: OrderedDict[tuple[str, str], Model] = OrderedDict()
 
@@ -131,21 +135,35 @@ def warm_up() -> None:
     logs.configure_worker()
     end_with_parent()
     try:
-        from slicerxai import runtime
-
-        runtime.configure()
-        import slicerxai.data.lesions
-        import slicerxai.explain.folder
-        import slicerxai.explain.run
-        import slicerxai.models.fast
-        import slicerxai.models.nnunet  # noqa: F401
-        from slicerxai.explain import registry
-
-        for method in registry.METHODS:
-            registry.explainer(method)
+        import_all()
         limit_memory()
     except Exception:
         logger.exception("a worker could not import everything")
+
+
+def import_all() -> None:
+    """Import what jobs need, and set what is of the process."""
+    from slicerxai import runtime
+
+    runtime.configure()
+    import slicerxai.data.lesions
+    import slicerxai.explain.folder
+    import slicerxai.explain.run
+    import slicerxai.models.fast
+    from slicerxai.explain import registry
+    from slicerxai.models.store import ModelStore
+
+    for method in registry.METHODS:
+        registry.explainer(method)
+    if "nnunet" in ModelStore(settings().models).kinds():  # it takes a quarter of all this
+        import slicerxai.models.nnunet  # noqa: F401
+
+
+def lower_priority() -> None:
+    """Let other processes go first, where the system has priorities."""
+    if hasattr(os, "setpriority"):
+        with contextlib.suppress(OSError):  # where the system does not let a process lower its priority
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
 def end_with_parent() -> None:

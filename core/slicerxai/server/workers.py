@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -18,8 +17,10 @@ from typing import Any, Literal
 import pebble
 
 from slicerxai.server.fair_queue import FairQueue, Pace
+from slicerxai.server.fork_server import worker_context
 from slicerxai.server.metrics import WORKER_ENDS
-from slicerxai.server.worker import Failure, Outcome, Stopped
+from slicerxai.server.worker import Failure, Outcome, Stopped, lower_priority
+from slicerxai.settings import settings
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,6 @@ MAX_ATTEMPTS = 3
 WATCH_SECONDS = 0.5
 RESTART_SECONDS = 5.0
 DRAIN_STEP_SECONDS = 0.05
-NICENESS = 10
-"""Workers yield to the server's own process, which answers while they compute."""
 
 Lane = Literal["inference", "case", "cohort"]
 """Work that a person waits for, explanations of a case, and explanations of a cohort, which may take hours."""
@@ -52,7 +51,7 @@ class _Ticket:
 
 
 class Workers:
-    """A fixed number of spawned processes, started at once and replaced when they die.
+    """A fixed number of processes (`slicerxai.server.fork_server`), started at once and replaced when they die.
 
     pebble hands every task to its processes' pipe at once, and cancelling one that waits there would cost a warm
     process. So the queue is kept here, and pebble holds as many tasks as there are processes. Clients take turns, and
@@ -68,7 +67,7 @@ class Workers:
             places: tasks that may wait in each lane.
         """
         self.count = count
-        self._initializer = partial(_start, initializer)
+        self._initializer = initializer
         self._lock = threading.RLock()
         self._waiting: FairQueue[_Ticket] = FairQueue(WEIGHTS, places)
         self._pace = Pace()
@@ -169,8 +168,9 @@ class Workers:
             _resolve(ticket, Stopped())
 
     def _new_pool(self) -> pebble.ProcessPool:
-        context: Any = multiprocessing.get_context("spawn")
-        return pebble.ProcessPool(max_workers=self.count, initializer=self._initializer, context=context)
+        context: Any = worker_context()
+        start = partial(_start, self._initializer, dict(os.environ))
+        return pebble.ProcessPool(max_workers=self.count, initializer=start, context=context)
 
     def _supervise(self) -> None:
         """Start the processes, then watch: pebble gives up for good when an idle process dies."""
@@ -245,11 +245,12 @@ class Workers:
         _resolve(ticket, Failure(500, f"{reason}, {ticket.attempts} times; see the server's log"))
 
 
-def _start(initializer: Callable[[], None]) -> None:
-    """Prepare a new process."""
-    if hasattr(os, "nice"):
-        with contextlib.suppress(OSError):  # where the system does not let a process lower its priority
-            os.nice(NICENESS)
+def _start(initializer: Callable[[], None], environment: Mapping[str, str]) -> None:
+    """Prepare a new process, in the environment that the server has now: the one it is forked from may be older."""
+    os.environ.clear()
+    os.environ.update(environment)
+    settings.cache_clear()
+    lower_priority()
     initializer()
 
 
