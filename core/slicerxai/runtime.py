@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from slicerxai.errors import InputError
-from slicerxai.lean_monai import import_monai
+from slicerxai.lean_monai import import_monai, import_when_used
 from slicerxai.settings import settings
 
 
@@ -19,6 +19,7 @@ def configure() -> None:
     torch.set_num_threads(settings().threads)
     torch.set_deterministic_debug_mode("warn")  # `use_deterministic_algorithms` would import torch's compiler for this
     import_monai()
+    import_when_used("zennit.torchvision")  # and with it torch's compiler; networks not used here
 
 
 def device() -> "torch.device":  # type: ignore[name-defined]  # noqa: F821, UP037

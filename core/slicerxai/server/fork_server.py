@@ -20,13 +20,14 @@ from slicerxai.settings import settings
 
 PRELOADED = "slicerxai.server.preloaded"
 """What it imports."""
+DEVICES = Path("/dev")
 
 
 def forks() -> bool:
     """Whether workers can be forked: on Linux, and where networks run on the CPU. Drivers of GPUs, and other systems'
     libraries, do not survive it; there each worker is spawned and imports for itself.
     """
-    has_gpu = any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+    has_gpu = any(DEVICES.glob("nvidia[0-9]*")) or (DEVICES / "kfd").exists()
     device = settings().device
     return sys.platform == "linux" and (device == "cpu" or (device == "auto" and not has_gpu))
 
