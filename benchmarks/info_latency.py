@@ -11,32 +11,25 @@ Checked: every segmentation that a server made while it was probed is, bit for b
 from __future__ import annotations
 
 import asyncio
-import gzip
 import os
-import signal
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import requests
 
-from benchmarks.server_load import head
-from benchmarks.server_load_clients import NIFTI_HEADER_BYTES, Log, probe
-from benchmarks.server_load_large import store_network
+from benchmarks.server_case import running, segmented
+from benchmarks.server_load_clients import Log, probe
 from benchmarks.side_by_side import agreed, alone
-from slicerxai.data.io import write_volume
 from tests.support.server import Server
 from tests.support.stock import StockServer
 
 MODELS = {"slicerxai": "tiny", "stock": "slow"}
-IMAGE = "image"
+NETWORK = {"spacing": 1.5, "features": (16, 32, 64), "patch": 64}
+SETTINGS = {"SLICERXAI_WORKERS": "1", "SLICERXAI_THREADS": "1", "SLICERXAI_DEVICE": "cpu"}
 PER_SECOND = 10.0
-PATIENCE_SECONDS = 900.0
 
 
 def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
@@ -45,10 +38,10 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
     turns, seconds = (1, 20.0) if quick else (3, 60.0)
     with ExitStack() as stack:
         servers = {
-            name: stack.enter_context(_running(kind, name))
+            name: stack.enter_context(running(kind, MODELS[name], NETWORK, SETTINGS))
             for name, kind in (("slicerxai", Server), ("stock", StockServer))
         }
-        expected = {name: _segmented(server, MODELS[name]) for name, server in servers.items()}
+        expected = {name: segmented(server, MODELS[name]) for name, server in servers.items()}
         answers: dict[str, list[float]] = {name: [] for name in servers}
         inferences: dict[str, list[float]] = {name: [] for name in servers}
         furthest = 0.0
@@ -79,33 +72,6 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
     return {"figures": figures, "rows": rows, "notes": [f"{turns} turns of {seconds:g} s each."]}
 
 
-@contextmanager
-def _running(kind: type[Server], name: str) -> Iterator[Server]:
-    """A server over one image, with a network that takes seconds."""
-    with tempfile.TemporaryDirectory(prefix="info-latency-") as folder:
-        server = kind(Path(folder), SLICERXAI_WORKERS="1", SLICERXAI_THREADS="1", SLICERXAI_DEVICE="cpu")
-        if kind is Server:
-            store_network(server, MODELS[name], spacing=1.5, features=(16, 32, 64), patch=64)
-        write_volume(server.studies / f"{IMAGE}.nii.gz", head(0))
-        server.start()
-        try:
-            yield server
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(server.process.pid, signal.SIGKILL)
-            server.process.wait()
-
-
-def _segmented(server: Server, model: str) -> bytes:
-    """Voxels of the image's segmentation."""
-    answer = requests.post(
-        f"{server.url}/infer/{model}", params={"image": IMAGE, "output": "image"}, timeout=PATIENCE_SECONDS
-    )
-    answer.raise_for_status()
-    content = answer.content
-    return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)[NIFTI_HEADER_BYTES:]
-
-
 class _Segmenting:
     """Segments again and again from `with` on; the end waits for the last one.
 
@@ -134,7 +100,7 @@ class _Segmenting:
         try:
             while not self._stop.is_set():
                 started = time.perf_counter()
-                voxels = np.frombuffer(_segmented(self._server, self._model), np.uint8)
+                voxels = np.frombuffer(segmented(self._server, self._model), np.uint8)
                 self.seconds.append(time.perf_counter() - started)
                 self.furthest = max(self.furthest, float(np.abs(voxels.astype(int) - self._expected).max()))
         except Exception as error:

@@ -11,34 +11,26 @@ Checked every turn: the segmentation is the same as in the turn before.
 
 from __future__ import annotations
 
-import gzip
-import os
 import re
-import signal
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
-import requests
 
-from benchmarks.server_load import head
-from benchmarks.server_load_clients import NIFTI_HEADER_BYTES
-from benchmarks.server_load_large import store_network
+from benchmarks.server_case import PATIENCE_SECONDS, running, segmented
 from benchmarks.side_by_side import agreed
-from slicerxai.data.io import write_volume
 from tests.support.server import Server
 from tests.support.stock import StockServer
 
 KINDS: dict[str, tuple[type[Server], str]] = {"slicerxai": (Server, "tiny"), "stock": (StockServer, "segmentation")}
-IMAGE = "image"
-STILL_SECONDS, STILL_MB, PATIENCE_SECONDS = 6.0, 5.0, 300.0
+NETWORK = {"spacing": 3.0, "features": (8, 16), "patch": 48}
+SETTINGS = {"SLICERXAI_DEVICE": "cpu"}
+STILL_SECONDS, STILL_MB = 6.0, 5.0
 MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+ *(.*)$", re.MULTILINE)
 """First line of a mapping in /proc/PID/smaps, and its file."""
 
@@ -104,40 +96,13 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
 
 def _start(name: str) -> Start:
     """Start, let it come to rest, segment, end."""
-    _, model = KINDS[name]
-    with _running(name) as server:
-        started = time.monotonic() - server.ready_after
-        voxels = _segmented(server, model)
-        first = time.monotonic() - started
-    with _running(name) as server:
-        return Start(server.ready_after, first, _idle(server.process.pid), voxels)
-
-
-@contextmanager
-def _running(name: str) -> Iterator[Server]:
-    """A server over one image with a small network that is not trained."""
     kind, model = KINDS[name]
-    with tempfile.TemporaryDirectory(prefix="server-start-") as folder:
-        server = kind(Path(folder), SLICERXAI_DEVICE="cpu")
-        if kind is Server:
-            store_network(server, model, spacing=3.0, features=(8, 16), patch=48)
-        write_volume(server.studies / f"{IMAGE}.nii.gz", head(0))
-        server.start()
-        try:
-            yield server
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(server.process.pid, signal.SIGKILL)
-            server.process.wait()
-
-
-def _segmented(server: Server, model: str) -> bytes:
-    """Voxels of the image's segmentation."""
-    query = {"image": IMAGE, "output": "image"}
-    answer = requests.post(f"{server.url}/infer/{model}", params=query, timeout=PATIENCE_SECONDS)
-    answer.raise_for_status()
-    content = answer.content
-    return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)[NIFTI_HEADER_BYTES:]
+    with running(kind, model, NETWORK, SETTINGS) as server:
+        started = time.monotonic() - server.ready_after
+        voxels = segmented(server, model)
+        first = time.monotonic() - started
+    with running(kind, model, NETWORK, SETTINGS) as server:
+        return Start(server.ready_after, first, _idle(server.process.pid), voxels)
 
 
 def _difference(one: bytes, other: bytes) -> float:
