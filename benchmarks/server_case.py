@@ -6,7 +6,7 @@ import gzip
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 900.0
 
 @contextmanager
 def running(
-    kind: type[Server], model: str, network: Mapping[str, Any], settings: Mapping[str, str]
+    kind: Callable[..., Server], model: str, network: Mapping[str, Any], settings: Mapping[str, str]
 ) -> Iterator[Server]:
     """A server that has started.
 
@@ -35,7 +35,7 @@ def running(
         settings: environment variables.
     """
     with tempfile.TemporaryDirectory(prefix="server-case-") as folder:
-        server = kind(Path(folder), None, **settings)
+        server = kind(Path(folder), **settings)
         if kind is Server:
             store_network(server, model, **network)
         write_volume(server.studies / f"{IMAGE}.nii.gz", head(0))
