@@ -82,3 +82,13 @@ def test_digest_depends_on_names_and_contents(tmp_path: Path) -> None:
     before = digest(tmp_path)
     (tmp_path / "a").rename(tmp_path / "c")
     assert digest(tmp_path) != before
+
+
+def test_kinds_are_those_of_the_models_that_can_be_read(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models")
+    assert store.kinds() == set()
+    write_model(store, "a")
+    write_model(store, "b", "classifier")
+    with store.create("damaged") as folder:
+        (folder / "model.json").write_text("[]")
+    assert store.kinds() == {"fast", "classifier"}

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import threading
 
 import pytest
 import requests
@@ -42,3 +43,13 @@ def test_a_silent_client_holds_up_nobody_and_the_socket_is_handed_over(bound):
             taken, _ = bound.accept()  # by the server that follows
             with taken:
                 assert taken.recv(100).startswith(b"GET /")
+
+
+def test_who_asks_in_a_pause_is_answered_afterwards(bound):
+    port = bound.getsockname()[1]
+    with Starting(bound) as starting:
+        with starting.paused():
+            early = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            early.request("GET", "/")
+            assert "starting" not in {thread.name for thread in threading.enumerate()}
+        assert early.getresponse().status == 503
