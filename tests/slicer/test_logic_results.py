@@ -85,6 +85,50 @@ def test_server_study_brings_its_image(logic: Any, scene: Any) -> None:
     assert node_ids(scene) - before == {logic.parameter_node().GetID()}
 
 
+def test_undo_brings_back_what_was_removed(logic: Any, volume: Any, scene: Any) -> None:
+    from XAIPanels.volumes import affine_of, array_of
+
+    assert logic.undo() is None
+    for made, source in ((one_lesion(), volume), (whole(), None)):
+        node = logic.load(prepared(made), source)
+        node.SetName("renamed")
+        logic.set_threshold(node, 0.25)
+        logic.set_opacity(node, 0.5)
+        before, document = logic.result(node), logic.document(node)
+        voxels, place = array_of(before.saliency).copy(), affine_of(before.saliency)
+        image = array_of(before.source).copy()
+        lesions, where = segment(before.segmentation, "lesions")
+        nodes = len(node_ids(scene))
+        logic.remove(node)
+        again = logic.undo()
+        back = logic.result(again)
+        assert (again.GetName(), back.threshold, back.opacity, back.own_source) == (
+            "renamed",
+            0.25,
+            0.5,
+            source is None,
+        )
+        assert len(node_ids(scene)) == nodes
+        assert logic.document(again) == document
+        assert np.array_equal(array_of(back.saliency), voxels)
+        assert np.array_equal(array_of(back.source), image)
+        assert affine_of(back.saliency) == pytest.approx(place, abs=1e-6)
+        found, there = segment(back.segmentation, "lesions")
+        assert np.array_equal(found, lesions)
+        assert there == pytest.approx(where, abs=1e-4)
+        assert logic.undo() is None
+    logic.remove(again)
+    scene.Clear(0)
+    assert logic.undo() is None  # its image went with the scene
+
+
+def test_what_was_taken_apart_by_hand_cannot_be_brought_back(logic: Any, volume: Any, scene: Any) -> None:
+    node = logic.load(prepared(whole()), volume)
+    scene.RemoveNode(logic.result(node).saliency)
+    logic.remove(node)
+    assert logic.undo() is None
+
+
 def test_deleted_volume_is_replaced_by_the_result_s_image(logic: Any, scene: Any, volume: Any) -> None:
     scene.RemoveNode(volume)
     node = logic.load(prepared(whole()), volume)

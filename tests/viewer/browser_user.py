@@ -95,10 +95,10 @@ class BrowserUser:
         """Put a text into a field, in place of the earlier one."""
         self.named("textbox", name).fill(text)
 
-    def choose(self, name: str | re.Pattern[str], option: str) -> None:
+    def choose(self, name: str | re.Pattern[str], option: str | re.Pattern[str]) -> None:
         """Open a list and take an entry."""
         self.named("combobox", name).locator("xpath=ancestor::*[contains(@class, 'v-field')][1]").click()
-        entry = self.page.get_by_role("option", name=option, exact=True).filter(visible=True)
+        entry = self.page.get_by_role("option", name=option, exact=isinstance(option, str)).filter(visible=True)
         entry.first.click()
 
     def slide(self, name: str, share: float) -> None:

@@ -74,6 +74,28 @@ def reviews(user: BrowserUser, model: str, picture: Picture) -> str:
     return image
 
 
+def reviews_classes(user: BrowserUser, model: str) -> tuple[str, str]:
+    """The same of a classifier: look at the maps of its classes, correct one; the image's id, and that class."""
+    user.tab("Worklist")
+    user.choose("Model of the worklist", model)
+    user.press("Score images")
+    user.status_says(re.compile(r"Done: \d+ images? scored"))
+    user.changes("axial", lambda: user.press("Next open ▶"))
+    user.status_says(re.compile(r"Done: \S+ is open"))
+    image = user.rows("Worklist").nth(0).locator("td").nth(0).inner_text()
+    classes = user.rows("Classes")
+    others = user.page.locator('[aria-label="Classes"] tbody tr:not(.xai-chosen)')
+    user.changes("axial", others.first.click)
+    user.changes("axial", lambda: user.slide("Opacity of the map, %", 0.05))
+    user.press("Correct…")
+    label = classes.first.locator("td").first.inner_text().removeprefix("⚑").strip()
+    user.tick(f"{label} is present")
+    user.enter("Comment", "the other side")
+    user.press("Save correction")
+    user.status_says(re.compile(f"Written: {image} is corrected"))
+    return image, label
+
+
 def saves_the_scene(user: BrowserUser, folder: Path) -> Path:
     """The scene as a file that Slicer opens."""
     with user.page.expect_download() as download:
@@ -82,3 +104,30 @@ def saves_the_scene(user: BrowserUser, folder: Path) -> Path:
     download.value.save_as(path)
     assert zipfile.is_zipfile(path)
     return path
+
+
+def reads_the_report(user: BrowserUser) -> str:
+    """Open the report of the shown result in a tab of its own; its words."""
+    with user.page.context.expect_page() as opened:
+        user.named("link", "Report").click()
+    report = opened.value
+    report.wait_for_load_state()
+    words = str(report.locator("body").inner_text())
+    report.close()
+    return words
+
+
+def opens_the_scene(user: BrowserUser, path: Path) -> None:
+    """A saved scene in place of what is there."""
+    user.page.locator('input[type="file"][accept=".mrb"]').set_input_files(path)
+    user.status_says(f"{path.name} is open.")
+
+
+def what_is_told(user: BrowserUser) -> dict[str, object]:
+    """The tables and verdicts of the tabs; ends in the first one."""
+    user.tab("Worklist")
+    review = user.rows("Predicted lesions").all_inner_texts()
+    user.tab("Read")
+    told = {table: user.rows(table).all_inner_texts() for table in ("Lesions", "Raters", "Overlaps")}
+    verdict = user.page.locator('[aria-label="verdict"]').inner_text()
+    return {**told, "worklist": review, "verdict": verdict}

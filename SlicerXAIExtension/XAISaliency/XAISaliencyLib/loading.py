@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from XAIPanels.images import add_image
-from XAIPanels.map_display import add_display
+from XAIPanels.images import add_image, volume_in
+from XAIPanels.map_display import add_display, scale_of
 from XAIPanels.nodes import all_or_nothing
+from XAIPanels.segment_voxels import segment_voxels
 from XAIPanels.volumes import make_volume
 
-from .prepared import Prepared
+from .prepared import EXPLAINED_ID, LESIONS_ID, Prepared
 from .results import ResultNode, add_result_node, title_of
 from .segments import add_segmentation
 
@@ -37,6 +38,26 @@ def load(scene: Any, prepared: Prepared, source: Any, threshold: float, opacity:
             segmentation = add_segmentation(scene, prepared.labelmaps, f"{node.node.GetName()} - lesions")
         node.refer(source, saliency, colours, segmentation, own_source)
         return node
+
+
+def taken(found: ResultNode) -> Prepared | None:
+    """What a result's nodes hold, to load it again; None when a part of it was deleted by hand.
+
+    Raises:
+        ExportError: the outlines are under a transform that is not linear.
+    """
+    saliency, source, outlines = found.saliency, found.source, found.segmentation
+    if saliency is None or saliency.GetImageData() is None or (found.own_source and source is None):
+        return None
+    kept = {key: segment_voxels(outlines, key) for key in (LESIONS_ID, EXPLAINED_ID)} if outlines is not None else {}
+    return Prepared(
+        document=found.document,
+        job="",
+        saliency=volume_in(saliency),
+        scale=scale_of(saliency),
+        labelmaps={key: labelmap for key, labelmap in kept.items() if labelmap is not None},
+        images={source.GetName(): volume_in(source)} if found.own_source else {},
+    )
 
 
 def _add_image(scene: Any, prepared: Prepared) -> Any:

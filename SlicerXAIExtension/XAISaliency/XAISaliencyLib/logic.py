@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import slicer
 from XAIPanels.belonging import set_visible
+from XAIPanels.errors import ExportError
 from XAIPanels.export import Snapshot, snapshot
 from XAIPanels.map_display import paint
 from XAIPanels.nodes import in_scene, remove_with_parts
@@ -16,9 +18,21 @@ from XAIPanels.views import Layers, jump_to
 
 from .lesions import Lesion
 from .loading import load as load_result
+from .loading import taken
 from .parameters import Parameters, parameter_node
 from .prepared import Prepared
 from .results import ResultNode, is_map, result_nodes
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A result that can be brought back."""
+
+    name: str
+    prepared: Prepared
+    source: Any
+    threshold: float
+    opacity: float
 
 
 class SaliencyLogic:
@@ -27,12 +41,14 @@ class SaliencyLogic:
     Attributes:
         on_point: called with (R, A, S) in mm when the user has picked a point.
         on_change: called when result nodes came or went by another hand (deleted, scene closed, scene loaded).
+        removed: what `undo` brings back.
     """
 
     def __init__(self, scene: Any = None) -> None:
         self.scene = scene if scene is not None else slicer.mrmlScene
         self.on_point: Callable[[Point], None] | None = None
         self.on_change: Callable[[], None] | None = None
+        self.removed: Removed | None = None
         self._layers = Layers(self.scene)
         self._picker = Picker(self.scene, self.parameters, self._picked)
         self._watch = SceneWatch(self.scene, self._closing, self._changed)
@@ -108,9 +124,11 @@ class SaliencyLogic:
             self.parameters().shown = None
 
     def remove(self, node: Any) -> None:
-        """Remove a result and all that came with it; the explained volume stays if it was there before."""
+        """Remove a result and all that came with it; the explained volume stays if it was there before. `undo` brings
+        it back."""
         if not in_scene(self.scene, node):
             return
+        self.removed = _kept(ResultNode(node))
         if self.parameters().shown is node:
             self.hide()
         result = ResultNode(node)
@@ -120,6 +138,17 @@ class SaliencyLogic:
         for part in parts:
             remove_with_parts(self.scene, part)
         self.scene.RemoveNode(node)
+
+    def undo(self) -> Any:
+        """Bring back what was removed last; returns its node, or None."""
+        removed, self.removed = self.removed, None
+        if removed is None:
+            return None
+        node = self.load(removed.prepared, removed.source)
+        node.SetName(removed.name)
+        self.set_threshold(node, removed.threshold)
+        self.set_opacity(node, removed.opacity)
+        return node
 
     def set_threshold(self, node: Any, fraction: float) -> None:
         """Draw only values of at least this fraction (0 … 1) of the scale; kept for the results to come."""
@@ -175,7 +204,18 @@ class SaliencyLogic:
     def _closing(self) -> None:
         self._picker.stop()
         self._layers.forget()
+        self.removed = None
 
     def _changed(self) -> None:
         if self.on_change is not None:
             self.on_change()
+
+
+def _kept(found: ResultNode) -> Removed | None:
+    try:
+        prepared = taken(found)
+    except ExportError:  # an outline under a transform that is not linear cannot be kept
+        return None
+    if prepared is None:
+        return None
+    return Removed(found.node.GetName(), prepared, found.source, found.threshold, found.opacity)

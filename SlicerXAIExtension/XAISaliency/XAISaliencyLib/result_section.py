@@ -12,7 +12,8 @@ from XAILib.verdict import checks_html, verdict_html
 from XAIPanels.choosing import enable, offer_nodes
 from XAIPanels.colours import EXPLAINED, LESIONS
 from XAIPanels.map_colours import AGAINST, FOR
-from XAIPanels.turns import Steps, taken_at_once
+from XAIPanels.task_list import TaskList
+from XAIPanels.turns import Steps, Turns, taken_at_once
 from XAIPanels.words import counted
 
 from .lesion_table import LesionTable
@@ -32,6 +33,7 @@ class ResultSection:
         explain_point: asked to explain the lesion at a point (R, A, S in mm) of a result node; its number may follow.
         open_report: asked to open the report of a result node.
         changed: called whenever another result or lesion was chosen.
+        tasks: of the panel.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class ResultSection:
         explain_point: Callable[..., None],
         open_report: Callable[[Any], None],
         changed: Callable[[], None],
+        tasks: TaskList,
     ) -> None:
         self.ui = ui
         self._logic = logic
         self._explain_point = explain_point
         self._changed = changed
+        self._turns = Turns(tasks)
         self._nodes: list[Any] = []
         self.table = LesionTable(ui.lesionTable, self._go_to, self._explain_lesion)
         self._pick_timer = _timer(PICK_CHECK_MS, self._check_pick)
@@ -59,6 +63,7 @@ class ResultSection:
         ui.pickButton.connect("clicked(bool)", self._pick)
         ui.reportButton.connect("clicked()", lambda: open_report(self.shown))
         ui.removeButton.connect("clicked()", self._remove)
+        ui.undoButton.connect("clicked()", self._undo)
 
     @property
     def shown(self) -> Any:
@@ -92,6 +97,7 @@ class ResultSection:
         node = self.shown
         self.ui.emptyLabel.visible = node is None
         self.ui.resultPanel.visible = node is not None
+        self.ui.undoButton.visible = self._logic.removed is not None
         if node is None:
             self.table.fill([])
             self.stop_picking()
@@ -118,6 +124,7 @@ class ResultSection:
         enable(self.ui.pickButton, none or explain_reason, _("Then click on a lesion in a slice view to explain it."))
         enable(self.ui.reportButton, report_reason, _("Open the full report in the web browser."))
         enable(self.ui.removeButton, "", _("Remove this result from the scene; the image stays."))
+        enable(self.ui.undoButton, "", _("Bring back what was removed last."))
 
     def stop_picking(self, text: str = "") -> None:
         """Leave the mode in which a click in a view chooses a lesion."""
@@ -216,6 +223,15 @@ class ResultSection:
             else:
                 self.update()
             self._changed()
+
+    def _undo(self) -> None:
+        self._turns.take(self._undoing(), lambda _: self._changed())
+
+    def _undoing(self) -> Steps:
+        node = self._logic.undo()
+        yield
+        if node is not None:
+            yield from self.showing(node)
 
     def say(self, text: str) -> None:
         """A sentence below the lesions."""

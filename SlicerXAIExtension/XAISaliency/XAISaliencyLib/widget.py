@@ -76,7 +76,9 @@ class SaliencyPanel:
         self.image = ImageSection(self.ui, self.logic, self.refresh, _("a saliency map"))
         self.explain = ExplainSection(self.ui, self.logic, self.explain_image, self.cancel)
         self.job = OneJob(self._tasks, self.explain, self.server.lost, self.refresh, CANCELLED)
-        self.result = ResultSection(self.ui, self.logic, self.explain_point, self.open_report, self.refresh)
+        self.result = ResultSection(
+            self.ui, self.logic, self.explain_point, self.open_report, self.refresh, self._tasks
+        )
         self.reports = Reports(self._tasks, self.result.say)
         self._later = qt.QTimer()
         self._later.singleShot = True

@@ -32,10 +32,17 @@ class Application:
         for view in self.core.view_manager.get_slice_views():
             view.fit_view_to_content()
 
-    def resize_views(self) -> None:
-        """Let slices have the size of their views: a scene brings that of the views it was saved with."""
+    def follow_scene(self) -> None:
+        """Let slice views draw a scene that was read, as Slicer does by laying out its views anew.
+
+        The scene brings the size of the views that it was saved with; and only a change of the view lets outlines of
+        segments be drawn that came with it.
+        """
         for view in self.core.view_manager.get_slice_views():
+            node = view.get_view_node()
+            node.SetMappedInLayout(0)
             view._update_slice_size()
+            node.SetMappedInLayout(1)
 
     def fit_3d(self) -> None:
         """Let the 3D view show everything."""

@@ -67,7 +67,9 @@ class Explaining:
         self.said = Messages(state, "explain")
         variants = [{"title": VARIANTS[name], "value": name, "hint": VARIANT_HINTS[name]} for name in VARIANTS]
         state.update({"variants": variants, "variant": "lrp", "model_items": [], "model": None})
-        state.update({"results": [], "result": None, "lesions": [], "lesion": None, "picking": False})
+        state.update(
+            {"results": [], "result": None, "lesions": [], "lesion": None, "picking": False, "result_removed": False}
+        )
         state.update(
             {
                 "verdict_html": "",
@@ -134,11 +136,18 @@ class Explaining:
             self.logic.remove(self.shown)
             self.follow_scene()
 
+    def undo_removing(self) -> None:
+        """Bring back the result that was removed last."""
+        node = self.logic.undo()
+        if node is not None:
+            self.show(node)
+
     def follow_scene(self) -> None:
         """Results may have come or gone."""
         nodes, shown = self.logic.results(), self.shown
         self._state.results = [{"title": node.GetName(), "value": node.GetID()} for node in nodes]
         self._state.result = shown.GetID() if shown is not None else None
+        self._state.result_removed = self.logic.removed is not None
         self._show_words(shown)
         self._images.follow_scene()
 

@@ -176,6 +176,8 @@ def _result(app: ViewerApp) -> None:
         with html.Details(classes="xai-rich"):
             html.Summary("All checks")
             rich("checks_html", "checks")
+    button("Undo removing", explaining.undo_removing, "Bring back the result that was removed last",
+           v_show="result_removed")  # fmt: skip
 
 
 def _correct(app: ViewerApp) -> None:

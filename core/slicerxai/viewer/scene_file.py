@@ -115,7 +115,7 @@ class SceneFile:
         scene.Clear(False)
         scene.SetURL(str(path))
         read = bool(scene.Import())
-        self._application.resize_views()
+        self._application.follow_scene()
         for function in self.opened:
             function()
         return read

@@ -160,9 +160,19 @@ def test_results_are_kept_and_can_be_shown_and_removed(user: Any, server: Any, b
     assert user.panel.logic.parameters().shown is first
     user.click(user.ui.removeButton)
     assert user.panel.result.shown is second
+    user.ui.opacitySlider.value = 70.0
+    user.ui.thresholdSlider.value = 5.0
+    view = slicer.app.layoutManager().sliceWidget("Red").sliceView()
+    name, told = second.GetName(), (user.sees(), view.pixels().tolist())
     user.click(user.ui.removeButton)
     assert "No result yet" in user.sees()
     assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 0
+    user.click(user.ui.undoButton)
+    user.waits(lambda: not user.ui.undoButton.isVisible())
+    back = user.panel.result.shown
+    assert back.GetName() == name
+    assert slicer.mrmlScene.IsNodePresent(back)
+    assert (user.sees(), view.pixels().tolist()) == told
 
 
 def test_the_report_opens_in_the_browser(user: Any, server: Any, brain: Any) -> None:
