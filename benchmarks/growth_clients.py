@@ -19,7 +19,7 @@ import requests
 
 from benchmarks.growth import MIB, Point, grown
 from benchmarks.server_load_large import store_network
-from tests.support.server import FRUGAL, Server
+from tests.support.server import FRUGAL, START_SECONDS, Server
 
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 QUICK = (1, 2, 4, 8)
@@ -36,6 +36,7 @@ def run(data: Path | None, out: Path, quick: bool) -> dict[str, Any]:
         store_network(server, "tiny", spacing=3.0, features=(4, 8), patch=16)
         with server:
             process = psutil.Process(server.process.pid)
+            _wait_until_ready(server.url)
             served(server.url, CLIENTS[0])
             for clients in QUICK if quick else CLIENTS:
                 held, started, used = process.memory_info().rss, time.perf_counter(), sum(process.cpu_times()[:2])
@@ -55,6 +56,15 @@ def served(url: str, clients: int) -> list[float]:
     """Seconds of every answer to so many clients at once. Raises for an answer that is an error."""
     with ThreadPoolExecutor(clients) as pool:
         return [seconds for found in pool.map(_client, [url] * clients) for seconds in found]
+
+
+def _wait_until_ready(url: str) -> None:
+    """Its worker lives, too. Raises `TimeoutError`."""
+    deadline = time.monotonic() + START_SECONDS
+    while requests.get(f"{url}/health/ready", timeout=60).status_code != requests.codes.ok:
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.2)
 
 
 def _client(url: str) -> list[float]:
