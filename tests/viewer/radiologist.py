@@ -82,7 +82,7 @@ def reviews_classes(user: BrowserUser, model: str) -> tuple[str, str]:
     user.status_says(re.compile(r"Done: \d+ images? scored"))
     user.changes("axial", lambda: user.press("Next open ▶"))
     user.status_says(re.compile(r"Done: \S+ is open"))
-    image = user.rows("Worklist").nth(0).locator("td").nth(0).inner_text()
+    image = user.page.locator('[aria-label="Worklist"] tbody tr.xai-chosen td').first.inner_text()
     classes = user.rows("Classes")
     others = user.page.locator('[aria-label="Classes"] tbody tr:not(.xai-chosen)')
     user.changes("axial", others.first.click)
