@@ -3,7 +3,9 @@
 A chain of mechanisms with three features each, 60 cases, weighting, one thread, a process of its own for each number.
 Shapley values are a sum over all 2ⁿ coalitions: up to 16 mechanisms every coalition is valued, and time and memory are
 given against the number of *coalitions*. Beyond, a fixed number of orders is drawn, and they are given against the
-number of *mechanisms*.
+number of *mechanisms*. There the exponent lies between 1 and 2: an order has a coalition for each mechanism, whose
+weight has a ratio for each; and each mechanism is tested at one level for all of them (Bonferroni), for which the
+relabellings of a test are 20 times the number of mechanisms.
 """
 
 from __future__ import annotations

@@ -135,7 +135,8 @@ def page(results: dict[str, Result]) -> str:
         "and the difference is the largest between the answers, as described below.",
         table([comparison_row(one, results.get(one.name)) for one in COMPARISONS]),
         "## Growth",
-        "Time and memory grow with size as the power *exponent*: 1 is in proportion, 0 not at all.",
+        "Time and memory grow with size as the power *exponent*: 1 is in proportion, 0 not at all. Small sizes are "
+        "dominated by what every size costs; *last step* is the exponent between the two largest.",
         *growth_parts(results),
         "## How each was measured",
         *[f"**{name}** ({day(results[name])}): {described(name)}" for name in known(results)],
@@ -188,7 +189,9 @@ def growth_parts(results: dict[str, Result]) -> list[str]:
                     "from": number(group.sizes[0]),
                     "to": number(group.sizes[-1]),
                     "exponent of seconds": number(group.exponents["CPU seconds"]),
+                    "last step": number(group.last["CPU seconds"]),
                     "exponent of memory": number(group.exponents.get("peak MiB")),
+                    "last step of memory": number(group.last.get("peak MiB")),
                     "target": verdicts(GROWTH[name], result["figures"]) if GROWTH[name] else "",
                     "benchmark": f"`{name}`",
                 }

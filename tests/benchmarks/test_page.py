@@ -52,7 +52,9 @@ def test_page_says_what_is_met_missed_and_not_measured(places):
     assert "≥ 1.5 ×: met" in said
     assert "≥ 85 % of the limit: **missed**" in said
     assert "not measured" in row_of(text, "property_speed")
-    assert "| voxels | 10 | 1 000 | 0.301 | 1 | 512³ in ≤ 8 GiB: **missed** |" in row_of(text, "growth_volume")
+    assert "| voxels | 10 | 1 000 | 0.301 | 0.301 | 1 | 1 | 512³ in ≤ 8 GiB: **missed** |" in row_of(
+        text, "growth_volume"
+    )
     assert (places / "pictures/performance_volume.png").read_bytes().startswith(b"\x89PNG")
     assert "2026-01-02" in text
     assert "2 cores, no GPU, Linux" in text

@@ -13,6 +13,8 @@ from slicer.i18n import tr as _
 from XAILib.agreement import Agreement
 from XAILib.cohorts import shown
 from XAIPanels.choosing import enable, offer, offer_nodes
+from XAIPanels.task_list import TaskList
+from XAIPanels.turns import Steps, Turns
 
 from . import words
 from .case_node import CaseNode
@@ -34,6 +36,7 @@ class CaseSection:
         measure: asked to measure the agreement of a case anew.
         bring_back: asked to open what was removed last.
         changed: called when another case was chosen, or one was removed.
+        tasks: of the panel.
     """
 
     def __init__(
@@ -43,10 +46,12 @@ class CaseSection:
         measure: Callable[[Any], None],
         bring_back: Callable[[], None],
         changed: Callable[[], None],
+        tasks: TaskList,
     ) -> None:
         self.ui = ui
         self._logic = logic
         self._changed = changed
+        self._turns = Turns(tasks)
         self._nodes: list[Any] = []
         self._raters = RaterTable(ui.raterTable, self._hide, self._alone)
         self._dice = DiceTable(ui.diceTable)
@@ -178,11 +183,14 @@ class CaseSection:
         self._logic.draw()
 
     def _remove(self, nodes: list[Any]) -> None:
-        self._logic.remove([node for node in nodes if node is not None])
+        self._turns.take(self._removing(nodes), lambda _: self._changed())
+
+    def _removing(self, nodes: list[Any]) -> Steps:
+        yield from self._logic.removing(nodes)
         remaining = self._logic.results()
         if remaining:
             self._logic.show(remaining[-1])
-        self._changed()
+            yield
 
     def _export(self) -> None:
         found = self._logic.shown

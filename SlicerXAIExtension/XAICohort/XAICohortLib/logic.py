@@ -13,7 +13,7 @@ from XAIPanels.belonging import set_visible
 from XAIPanels.nodes import in_scene
 from XAIPanels.scene_watch import SceneWatch
 from XAIPanels.side_views import Arrangement, SideViews
-from XAIPanels.turns import taken_at_once
+from XAIPanels.turns import Steps, taken_at_once
 from XAIPanels.views import centre, jump_to, pass_through
 
 from . import case_node
@@ -181,12 +181,19 @@ class CohortLogic:
 
     def remove(self, nodes: list[Any]) -> None:
         """Remove cases with all that came with them; `undo` brings them back."""
-        kept = [case_node.taken(CaseNode(node)) for node in nodes]
+        taken_at_once(self.removing(nodes))
+
+    def removing(self, nodes: list[Any]) -> Steps:
+        """The same, a case in each step."""
+        self.removed = ()
         if self.parameters().shown in nodes:
             self.hide()
         for node in nodes:
-            case_node.remove(self.scene, CaseNode(node))
-        self.removed = tuple(case for case in kept if case is not None)
+            if in_scene(self.scene, node):
+                case = case_node.taken(CaseNode(node))
+                case_node.remove(self.scene, CaseNode(node))
+                self.removed += () if case is None else (case,)
+                yield
 
     def undo(self) -> list[Any]:
         """Bring back what was removed last; returns the nodes. At once; see `loading`."""

@@ -41,7 +41,9 @@ class CohortPanel:
         self.cohort = CohortSection(
             self.ui, self.logic, self._tasks, self._open_case, self.refresh, self.server.lost
         )  # fmt: skip
-        self.case = CaseSection(self.ui, self.logic, self.opener.measure, self.opener.bring_back, self.refresh)
+        self.case = CaseSection(
+            self.ui, self.logic, self.opener.measure, self.opener.bring_back, self.refresh, self._tasks
+        )
         self.ui.sampleButton.connect("clicked()", self.open_sample)
         self.ui.cancelButton.connect("clicked()", self.opener.cancel)
         self._later = self._tasks.timer(0, self.refresh, once=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import qt
@@ -12,7 +10,7 @@ WIDTH = 390
 
 
 class GraphPicture:
-    """Shows a PNG picture in a label; Qt reads it from a file, which is removed at once."""
+    """Shows a PNG picture in a label."""
 
     def __init__(self, label: Any) -> None:
         self.label = label
@@ -27,9 +25,7 @@ class GraphPicture:
         self.label.visible = bool(png)
         if not png:
             return False
-        with TemporaryDirectory(prefix="xai-graph-") as folder:
-            path = Path(folder) / "graph.png"
-            path.write_bytes(png)
-            picture = qt.QPixmap(str(path))
+        picture = qt.QPixmap()
+        picture.loadFromData(png)
         self.label.setPixmap(picture.scaledToWidth(WIDTH, qt.Qt.SmoothTransformation))
         return True

@@ -46,5 +46,6 @@ def test_a_whole_case_of_1_mm(user: Any, large: Path) -> None:
     user.click(user.ui.sideBox)
     user.ticks("Rater 2")
     user.click(user.ui.removeButton)
+    user.waits(user.ui.undoButton.isVisible)
     user.click(user.ui.undoButton)
     assert user.waits_for_the_case() is not None

@@ -114,7 +114,7 @@ def test_removed_and_brought_back(reader: Any) -> None:
     count = volumes()
     dice = user.row(user.ui.diceTable, 0)
     user.click(user.ui.removeButton)
-    assert "No case is open." in user.sees()
+    user.waits_for("No case is open.")
     assert volumes() == 0
     user.click(user.ui.undoButton)
     user.waits_for_the_case()
