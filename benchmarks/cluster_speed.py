@@ -1,4 +1,4 @@
-"""Benchmark `cluster_speed`: saliency of every case of a phantom cohort, by one worker process and by two.
+"""Benchmark `cluster_speed`: every case of a phantom cohort predicted and judged, by one worker process and by two.
 
 The two take turns on parts of the cohort, each case with one CPU thread, results written with their reports.
 `ratio` is the time of one worker over that of two from nothing, the start of the processes and the loading of the model
@@ -43,15 +43,13 @@ from slicerxai.progress import Progress, silent
 from slicerxai.settings import settings
 from tests.support.batches import KillOneAtWork, content
 
-METHOD = "saliency"
-PARAMETERS = {"method": "input_x_gradient"}
+METHOD = "prediction"
+PARAMETERS: dict[str, str] = {}
 MODEL = "small"
 TRAINING = FastTrainingParameters(
     spacing=3.0, patch=32, features=(8, 16), batch=4, steps=150, lr=1e-2, augmentation=0.0, precision="float32"
 )
 TRAINED_ON = 4
-SPACING = 3.0
-"""mm; a case takes about a second, so that 200 of them end in a quarter of an hour."""
 CPU = torch.device("cpu")
 
 
@@ -82,12 +80,8 @@ class Task:
 
 def prepare(root: Path, patients: int) -> Task:
     """A cohort of `patients` of four centres, and a model trained on other patients for a minute."""
-    cohort = write_cohort(
-        root / "cohort", PhantomParameters(patients=patients // 4, spacing=SPACING, raters=("1",), seed=7)
-    )
-    others = write_cohort(
-        root / "others", PhantomParameters(patients=TRAINED_ON // 4, spacing=SPACING, raters=("1",), seed=8)
-    )
+    cohort = write_cohort(root / "cohort", PhantomParameters(patients=patients // 4, raters=("1",), seed=7))
+    others = write_cohort(root / "others", PhantomParameters(patients=TRAINED_ON // 4, raters=("1",), seed=8))
     store = ModelStore(root / "home" / "models")
     info = train("fast", list(others), "consensus", TRAINING, store, MODEL, CPU)
     parameters = parse_parameters(METHOD, PARAMETERS).model_dump(mode="json")
@@ -184,7 +178,7 @@ def measure(patients: int, parts: int) -> dict[str, Any]:
         "figures": figures,
         "rows": table,
         "notes": [
-            f"{len(expected)} phantom patients at {SPACING:g} mm, {METHOD} by {PARAMETERS['method']} with report, one CPU thread "
+            f"{len(expected)} phantom patients at 2 mm, method {METHOD} with report, one CPU thread "
             f"a case, {parts} turns, {os.cpu_count()} cores."
         ],
     }

@@ -89,7 +89,7 @@ COMPARISONS = (
     Comparison("report_speed", "an explanation's page", "matplotlib, a figure for each slice"),
     Comparison(
         "cluster_speed",
-        "a cohort explained by two workers",
+        "a cohort read by two workers",
         "one worker",
         (times_as_fast(1.8), Target("nothing lost with a worker", "lost", 0, at_most=True)),
     ),
