@@ -45,14 +45,19 @@ def reads_a_case(user: BrowserUser, model: str, picture: Picture) -> None:
     picture("lesion")
 
 
-def reviews(user: BrowserUser, model: str, picture: Picture) -> str:
-    """Score, open the most suspicious image, correct its lesions and save; the image's id."""
+def opens_the_most_suspicious(user: BrowserUser, model: str) -> None:
+    """Score all images, and open the one that the worklist proposes."""
     user.tab("Worklist")
     user.choose("Model of the worklist", model)
     user.press("Score images")
     user.status_says(re.compile(r"Done: \d+ images? scored"))
     user.changes("axial", lambda: user.press("Next open ▶"))
     user.status_says(re.compile(r"Done: \S+ is open"))
+
+
+def reviews(user: BrowserUser, model: str, picture: Picture) -> str:
+    """Score, open the most suspicious image, correct its lesions and save; the image's id."""
+    opens_the_most_suspicious(user, model)
     rows = user.rows("Worklist")
     image = rows.nth(0).locator("td").nth(0).inner_text()
     user.sees(re.compile(rf"^Done: {image} is open"))
@@ -76,12 +81,7 @@ def reviews(user: BrowserUser, model: str, picture: Picture) -> str:
 
 def reviews_classes(user: BrowserUser, model: str) -> tuple[str, str]:
     """The same of a classifier: look at the maps of its classes, correct one; the image's id, and that class."""
-    user.tab("Worklist")
-    user.choose("Model of the worklist", model)
-    user.press("Score images")
-    user.status_says(re.compile(r"Done: \d+ images? scored"))
-    user.changes("axial", lambda: user.press("Next open ▶"))
-    user.status_says(re.compile(r"Done: \S+ is open"))
+    opens_the_most_suspicious(user, model)
     image = user.page.locator('[aria-label="Worklist"] tbody tr.xai-chosen td').first.inner_text()
     classes = user.rows("Classes")
     others = user.page.locator('[aria-label="Classes"] tbody tr:not(.xai-chosen)')
