@@ -21,13 +21,15 @@ from slicerxai.settings import settings
 PRELOADED = "slicerxai.server.preloaded"
 """What it imports."""
 DEVICES = Path("/dev")
+GPUS = ("nvidia*", "nvhost*", "dxg", "kfd")
+"""Their files: NVIDIA's cards, its boards, Windows' subsystem for Linux, AMD's cards."""
 
 
 def forks() -> bool:
     """Whether workers can be forked: on Linux, and where networks run on the CPU. Drivers of GPUs, and other systems'
     libraries, do not survive it; there each worker is spawned and imports for itself.
     """
-    has_gpu = any(DEVICES.glob("nvidia[0-9]*")) or (DEVICES / "kfd").exists()
+    has_gpu = any(any(DEVICES.glob(name)) for name in GPUS)
     device = settings().device
     return sys.platform == "linux" and (device == "cpu" or (device == "auto" and not has_gpu))
 

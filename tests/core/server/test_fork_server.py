@@ -28,10 +28,11 @@ def chosen(monkeypatch, device):
     return fork_server.worker_context().get_start_method()
 
 
-def test_workers_are_forked_only_where_networks_run_on_the_cpu(devices, monkeypatch):
+@pytest.mark.parametrize("file", ["nvidia0", "kfd", "dxg"])
+def test_workers_are_forked_only_where_networks_run_on_the_cpu(devices, monkeypatch, file):
     assert chosen(monkeypatch, "auto") == "forkserver"
     assert chosen(monkeypatch, "cuda") == "spawn"
-    (devices / "nvidia0").touch()
+    (devices / file).touch()
     assert chosen(monkeypatch, "auto") == "spawn"
     assert chosen(monkeypatch, "cpu") == "forkserver"
     monkeypatch.setattr(sys, "platform", "darwin")
