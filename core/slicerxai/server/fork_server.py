@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.context import BaseContext
@@ -72,6 +73,8 @@ def _forked(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _let_go({0, 1, 2, *passfds})
         exec(args[-1], {})  # noqa: S102 - the code that `python -c` would run
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(1)
 
