@@ -163,7 +163,7 @@ def lower_priority() -> None:
     """Let other processes go first, where the system has priorities."""
     if hasattr(os, "setpriority"):
         with contextlib.suppress(OSError):  # where the system does not let a process lower its priority
-            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+            os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def end_with_parent() -> None:
