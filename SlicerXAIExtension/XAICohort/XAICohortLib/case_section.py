@@ -13,13 +13,14 @@ from slicer.i18n import tr as _
 from XAILib.agreement import Agreement
 from XAILib.cohorts import shown
 from XAIPanels.choosing import enable, offer, offer_nodes
+from XAIPanels.saving import save
 from XAIPanels.task_list import TaskList
 from XAIPanels.turns import Steps, Turns
 
 from . import words
 from .case_node import CaseNode
 from .dice_table import DiceTable
-from .export import write_table
+from .export import table
 from .logic import CohortLogic
 from .palette import rater_colours
 from .parameters import Drawing
@@ -51,6 +52,7 @@ class CaseSection:
         self.ui = ui
         self._logic = logic
         self._changed = changed
+        self._tasks = tasks
         self._turns = Turns(tasks)
         self._nodes: list[Any] = []
         self._raters = RaterTable(ui.raterTable, self._hide, self._alone)
@@ -202,7 +204,8 @@ class CaseSection:
         name = str(answer[0] if isinstance(answer, (list, tuple)) else answer)
         if name:
             path = Path(name) if Path(name).suffix else Path(name).with_suffix(".csv")
-            self.say(write_table(path, found.origin.case, agreement))
+            content = table(found.origin.case, agreement).encode()
+            save(self._tasks, path, content, self.say, _("The table is saved as {path}.").format(path=path))
 
 
 def _about(found: CaseNode) -> str:

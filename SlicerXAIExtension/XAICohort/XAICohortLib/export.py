@@ -1,12 +1,10 @@
-"""The agreement of the raters of a case as a table in a file. No Qt and no MRML."""
+"""The agreement of the raters of a case as a table. No Qt and no MRML."""
 
 from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 
-from slicer.i18n import tr as _
 from XAILib.agreement import Agreement
 
 
@@ -21,16 +19,3 @@ def table(case: str, agreement: Agreement) -> str:
         numbers = [f"{row.volume_ml:.4f}", row.lesions, dice, *(f"{value:.4f}" for value in overlaps)]
         writer.writerow([case, row.rater, *numbers])
     return text.getvalue()
-
-
-def write_table(path: Path, case: str, agreement: Agreement) -> str:
-    """Write it; what came of that, in words."""
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_text(table(case, agreement), encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        return _("The table cannot be written to {path} ({reason}); choose another place.").format(
-            path=path, reason=error.strerror
-        )
-    return _("The table is saved as {path}.").format(path=path)

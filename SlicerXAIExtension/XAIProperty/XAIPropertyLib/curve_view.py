@@ -38,9 +38,16 @@ class CurveView(qt.QLabel):
         self._step = step
         self._draw()
 
-    def picture(self, scale: int) -> Any:
-        """The curve as it is, larger; a `QPixmap`."""
-        return None if self._plot is None else picture.draw(self._plot.curve, self._step, None, scale)
+    def png(self, scale: int) -> bytes:
+        """The curve as it is, larger; nothing while there is none."""
+        if self._plot is None:
+            return b""
+        content = qt.QByteArray()
+        buffer = qt.QBuffer(content)
+        buffer.open(qt.QIODevice.WriteOnly)
+        picture.draw(self._plot.curve, self._step, None, scale).save(buffer, "PNG")
+        buffer.close()
+        return bytes(content.data())
 
     def mouseMoveEvent(self, event: Any) -> None:
         """Qt calls it."""

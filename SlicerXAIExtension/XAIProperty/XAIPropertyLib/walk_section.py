@@ -10,6 +10,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 from XAIPanels.choosing import chosen, enable, offer
+from XAIPanels.saving import save
+from XAIPanels.task_list import TaskList
 
 from . import export
 from .curve_view import CurveView
@@ -35,12 +37,20 @@ class WalkSection:
         root: parent of dialogs.
         say: shows a sentence to the user.
         show: asked to show another result.
+        tasks: of the panel.
     """
 
     def __init__(
-        self, ui: Any, logic: PropertyLogic, root: Any, say: Callable[[str], None], show: Callable[[Any], None]
+        self,
+        ui: Any,
+        logic: PropertyLogic,
+        root: Any,
+        say: Callable[[str], None],
+        show: Callable[[Any], None],
+        tasks: TaskList,
     ) -> None:
         self.ui = ui
+        self._tasks = tasks
         self._logic = logic
         self._root = root
         self._say = say
@@ -131,15 +141,9 @@ class WalkSection:
         if not name:
             return
         path = Path(name) if Path(name).suffix else Path(name).with_suffix(".csv")
-        text = export.table(found.document, curve)
-
-        def save(place: Path) -> bool:
-            if path.suffix.lower() == ".png":
-                return bool(self.view.picture(SCALE).save(str(place)))
-            place.write_text(text, encoding="utf-8")
-            return True
-
-        self._say(export.write(path, save) or _("The curve is saved as {path}.").format(path=path))
+        is_picture = path.suffix.lower() == ".png"
+        content = self.view.png(SCALE) if is_picture else export.table(found.document, curve).encode()
+        save(self._tasks, path, content, self._say, _("The curve is saved as {path}.").format(path=path))
 
     def close(self) -> None:
         """Stop playing, for good."""

@@ -40,7 +40,7 @@ class PropertyPanel(ImagePanel[ImageServer]):
         self._stamps: dict[str, Any] = {}
         self.question = QuestionSection(self.ui, self.logic, self.rank_all, self.walk_along, self.cancel, self.refresh)
         result = ResultSection(self.ui, self.logic, self.open_report, self.follow_result, self._tasks)
-        self.walk = WalkSection(self.ui, self.logic, self.root, result.say, self.show)
+        self.walk = WalkSection(self.ui, self.logic, self.root, result.say, self.show, self._tasks)
         self.start(self.question, result)
 
     def restore_sections(self) -> None:

@@ -26,6 +26,6 @@ class GraphPicture:
         if not png:
             return False
         picture = qt.QPixmap()
-        picture.loadFromData(png)
+        picture.loadFromData(png, "PNG")
         self.label.setPixmap(picture.scaledToWidth(WIDTH, qt.Qt.SmoothTransformation))
         return True

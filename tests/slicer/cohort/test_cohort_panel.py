@@ -138,6 +138,7 @@ def test_the_table_is_saved(reader: Any, tmp_path: Path) -> None:
     agreement = user.panel.logic.case(user.opens_case("01_01")).agreement
     slicer.app.recorded.answers.append((str(tmp_path / "table"), ""))
     user.click(user.ui.exportButton)
+    user.waits_for("The table is saved as")
     lines = (tmp_path / "table.csv").read_text().splitlines()
     assert lines[0].startswith("case,rater,volume_ml,lesions,dice_consensus,dice_1")
     assert lines[2].split(",")[:4] == [
@@ -148,7 +149,7 @@ def test_the_table_is_saved(reader: Any, tmp_path: Path) -> None:
     ]
     slicer.app.recorded.answers.append((str(tmp_path / "nowhere" / "a.csv"), ""))
     user.click(user.ui.exportButton)
-    assert "cannot be written" in user.sees()
+    user.waits_for("cannot be written")
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 

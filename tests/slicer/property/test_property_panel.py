@@ -97,6 +97,7 @@ def test_the_curve_is_exported(walked: Any, tmp_path: Path) -> None:
     for name in ("curve.csv", "curve.png"):
         user.app.recorded.answers.append((str(tmp_path / name), ""))
         user.click(user.ui.exportButton)
+        user.waits_for(str(tmp_path / name))
         assert "The curve is saved as" in user.sees()
     rows = list(csv.reader(io.StringIO((tmp_path / "curve.csv").read_text())))
     assert rows[0] == ["step", "contrast", "lesion_volume_ml", "lesion_probability"]
@@ -105,7 +106,7 @@ def test_the_curve_is_exported(walked: Any, tmp_path: Path) -> None:
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     user.app.recorded.answers.append((str(tmp_path / "missing" / "curve.csv"), ""))
     user.click(user.ui.exportButton)
-    assert "cannot be written" in user.sees()
+    user.waits_for("cannot be written")
     user.app.recorded.answers.append(("", ""))
     user.click(user.ui.exportButton)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curve.csv", "curve.png"]
