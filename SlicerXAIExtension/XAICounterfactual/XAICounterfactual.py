@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,35 @@ class XAICounterfactualWidget(PanelWidget):
     def make_panel(self) -> Any:
         hint = _("The smallest change of the image that would have made the model decide otherwise.")
         form = self.form("XAICounterfactual")
-        change = Tab(
-            _("Counterfactuals"), hint, ("counterfactual",), "XAICounterfactualLib", "CounterfactualPanel", form
-        )
+        change = Tab(_("Counterfactuals"), hint, ("counterfactual",), _counterfactual, form)
         hint = _("What the model would predict if this image had another contrast, more noise, fewer lesions …")
-        library, form = "XAIPropertyLib", self.form("XAIProperty")
-        what_if = Tab(_("What if?"), hint, ("property",), library, "PropertyPanel", form)
+        form = self.form("XAIProperty")
+        what_if = Tab(_("What if?"), hint, ("property",), _property, form)
         return Tabs([change, what_if])
+
+
+def _counterfactual() -> Iterator[Any]:
+    import XAICounterfactualLib.logic
+
+    yield XAICounterfactualLib.logic
+    import XAICounterfactualLib.result_section
+
+    yield XAICounterfactualLib.result_section
+    from XAICounterfactualLib.widget import CounterfactualPanel
+
+    yield CounterfactualPanel
+
+
+def _property() -> Iterator[Any]:
+    import XAIPropertyLib.logic
+
+    yield XAIPropertyLib.logic
+    import XAIPropertyLib.result_section
+
+    yield XAIPropertyLib.result_section
+    from XAIPropertyLib.widget import PropertyPanel
+
+    yield PropertyPanel
 
 
 class XAICounterfactualTest(self_test.PanelTest):

@@ -130,7 +130,7 @@ class ResultFrame:
         self._changed()
 
     def _undo(self) -> None:
-        self._turns.take(self._undoing(), lambda _: self._changed())
+        self._turns.take(self._undoing(), lambda _ended: self._changed())
 
     def _undoing(self) -> Steps:
         yield from self._logic.undoing()

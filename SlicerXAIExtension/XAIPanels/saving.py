@@ -21,7 +21,7 @@ def save(tasks: TaskList, path: Path, content: bytes, say: Callable[[str], None]
         reason = error.strerror if isinstance(error, OSError) else str(error)
         say(_("{path} cannot be written ({reason}); choose another place.").format(path=path, reason=reason))
 
-    tasks.start(work, lambda _: say(saved), failed)
+    tasks.start(work, lambda _ended: say(saved), failed)
 
 
 def write(path: Path, content: bytes) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 import qt
@@ -20,16 +18,14 @@ class Tab:
     Attributes:
         title, hint: for people.
         methods: of the server, whose results this panel shows.
-        library: package of the panel.
-        panel: class in the library's `widget`, which is called once with `form`.
+        panel: imports the panel's class part by part, and yields it last; it is called once with `form`.
         form: file of the panel's form.
     """
 
     title: str
     hint: str
     methods: tuple[str, ...]
-    library: str
-    panel: str
+    panel: Callable[[], Iterator[Any]]
     form: str
 
 
@@ -114,17 +110,15 @@ class Tabs:
             self._ahead.stop()
 
     def _parts(self) -> Iterator[Any]:
-        """Each module of the tabs' libraries, imported when it is asked for."""
+        """What is imported for the tabs, part by part."""
         for tab in self._tabs:
-            library = import_module(tab.library)
-            yield library
-            for part in iter_modules(library.__path__, f"{tab.library}."):
-                yield import_module(part.name)
+            yield from tab.panel()
 
     def _chosen(self, index: int) -> None:
         if self._panels[index] is None:
             tab = self._tabs[index]
-            panel = self._panels[index] = getattr(import_module(f"{tab.library}.widget"), tab.panel)(tab.form)
+            *_parts, make = tab.panel()
+            panel = self._panels[index] = make(tab.form)
             panel.root.layout().setContentsMargins(0, 0, 0, 0)
             self.root.layout().addWidget(panel.root)
         for number, panel in enumerate(self._panels):

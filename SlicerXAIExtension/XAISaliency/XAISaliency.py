@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,36 @@ class XAISaliencyWidget(PanelWidget):
 
     def make_panel(self) -> Any:
         hint = _("Which voxels made the model decide so, and whether this explanation can be trusted.")
-        library, form = "XAISaliencyLib", self.form("XAISaliency")
-        image = Tab(_("This image"), hint, ("saliency",), library, "SaliencyPanel", form)
+        form = self.form("XAISaliency")
+        image = Tab(_("This image"), hint, ("saliency",), _saliency, form)
         hint = _("Which predictions should be read again, most suspicious first; accept, correct or mark them wrong.")
-        library, form = "XAIReviewLib", self.form("XAIReview")
-        worklist = Tab(_("Worklist"), hint, ("quality",), library, "ReviewPanel", form)
+        form = self.form("XAIReview")
+        worklist = Tab(_("Worklist"), hint, ("quality",), _review, form)
         return Tabs([image, worklist])
+
+
+def _saliency() -> Iterator[Any]:
+    import XAISaliencyLib.logic
+
+    yield XAISaliencyLib.logic
+    import XAISaliencyLib.result_section
+
+    yield XAISaliencyLib.result_section
+    from XAISaliencyLib.widget import SaliencyPanel
+
+    yield SaliencyPanel
+
+
+def _review() -> Iterator[Any]:
+    import XAIReviewLib.logic
+
+    yield XAIReviewLib.logic
+    import XAIReviewLib.item_section
+
+    yield XAIReviewLib.item_section
+    from XAIReviewLib.widget import ReviewPanel
+
+    yield ReviewPanel
 
 
 class XAISaliencyTest(self_test.PanelTest):

@@ -185,7 +185,7 @@ class CaseSection:
         self._logic.draw()
 
     def _remove(self, nodes: list[Any]) -> None:
-        self._turns.take(self._removing(nodes), lambda _: self._changed())
+        self._turns.take(self._removing(nodes), lambda _ended: self._changed())
 
     def _removing(self, nodes: list[Any]) -> Steps:
         yield from self._logic.removing(nodes)

@@ -225,7 +225,7 @@ class ResultSection:
             self._changed()
 
     def _undo(self) -> None:
-        self._turns.take(self._undoing(), lambda _: self._changed())
+        self._turns.take(self._undoing(), lambda _ended: self._changed())
 
     def _undoing(self) -> Steps:
         node = self._logic.undo()
