@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -57,6 +58,25 @@ class Server:
         self._command = command or [sys.executable, "-m", "slicerxai.cli.main", "serve", str(self.studies)]
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("MONAI_LABEL_", "SLICERXAI_"))}
         self._environment = kept | {"SLICERXAI_HOME": str(self.home)} | environment
+
+    @contextlib.contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Its workers stand still, so that what they do is not done before it is cancelled."""
+        server = psutil.Process(self.process.pid)
+        workers = [
+            process
+            for process in server.children(recursive=True)
+            if process.ppid() != server.pid or any("spawn_main" in part for part in process.cmdline())
+        ]
+        assert workers, "no worker lives"
+        for worker in workers:
+            worker.suspend()
+        try:
+            yield
+        finally:
+            for worker in workers:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    worker.resume()
 
     def __enter__(self) -> Server:
         self.start()

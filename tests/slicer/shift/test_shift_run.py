@@ -127,8 +127,9 @@ def test_cancel_stops_the_server_too(user: Any, shift_server: Any) -> None:
     user.check("target", "01")
     user.click(user.ui.runButton)
     user.waits(lambda: user.ui.progressBar.value > 20)
-    user.click(user.ui.cancelButton)
-    user.waits_for("Cancelled.")
+    with shift_server.standing_still():
+        user.click(user.ui.cancelButton)
+        user.waits_for("Cancelled.")
     assert shift_server.newest_job()["state"] == "cancelled"
     assert user.ui.runButton.enabled
     assert not user.ui.cancelButton.enabled
@@ -237,10 +238,11 @@ def test_scene_closed_while_it_runs(user: Any, shift_server: Any) -> None:
     user.choose(user.ui.metricCombo, "Volume error")
     user.click(user.ui.runButton)
     user.waits(lambda: user.ui.progressBar.value > 10)
-    slicer.mrmlScene.Clear(0)
-    user.waits_for("The scene was closed")
-    user.waits(lambda: not user.ui.cancelButton.enabled)
-    user.stops_all_jobs()
+    with shift_server.standing_still():
+        slicer.mrmlScene.Clear(0)
+        user.waits_for("The scene was closed")
+        user.waits(lambda: not user.ui.cancelButton.enabled)
+        user.stops_all_jobs()
     assert shift_server.newest_job()["state"] == "cancelled"
     assert user.panel.logic.results() == []
 
@@ -250,11 +252,12 @@ def test_module_closed_while_it_runs(user: Any, shift_server: Any) -> None:
     user.check("source", "07")
     user.click(user.ui.runButton)
     user.waits(lambda: user.ui.progressBar.value > 10)
-    user.close_module()
-    assert shift_server.newest_job()["state"] == "running"
-    user.module.enter()
-    user.connect_to(shift_server.url)
-    user.stops_all_jobs()
+    with shift_server.standing_still():
+        user.close_module()
+        assert shift_server.newest_job()["state"] == "running"
+        user.module.enter()
+        user.connect_to(shift_server.url)
+        user.stops_all_jobs()
     assert shift_server.newest_job()["state"] == "cancelled"
 
 
