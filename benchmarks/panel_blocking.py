@@ -2,8 +2,9 @@
 
 The jobs that the tests of the panels run, on the real server and the real scene, each panel in a process of its own,
 without coverage, whose tracing makes all Python slower. Their watchdog measures how long Qt's events wait: computing,
-sleeping, waiting for anything. Not counted are drawing by software OpenGL, collecting Python's garbage, and time in
-which the machine gave no processor (`tests/slicer/slicer_double/watchdog.py`).
+sleeping, waiting for anything. Not counted are drawing by software OpenGL, collecting Python's garbage, time in which
+the machine gave no processor, and waits in which it read code from the disk again that it had thrown out of memory
+(`tests/slicer/slicer_double/watchdog.py`).
 
 `over_limit` counts waits of more than 0.1 s, which people notice.
 """

@@ -185,6 +185,7 @@ def test_single_shot_that_has_not_fired(inner: Any) -> None:
 def impatient(monkeypatch: Any) -> None:
     """Shorter than the real limit, for tests that have to exceed it."""
     monkeypatch.setattr("slicer_double.watchdog.BLOCK_LIMIT", 0.25)
+    monkeypatch.setattr("slicer_double.watchdog._pages_read", lambda: 0)
 
 
 def _wait(seconds: float) -> None:
@@ -342,6 +343,24 @@ def test_processor_time_that_others_took_does_not_count(slicer_app: Any, monkeyp
         _wait(0.4)
         waits.write_text("0 400000000 0")
     assert len(dog.stalls) == before
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_wait_for_code_from_the_disk_does_not_count_but_what_is_computed_meanwhile(
+    slicer_app: Any, monkeypatch: Any
+) -> None:
+    from slicer_double.watchdog import watchdog
+
+    dog, pages = watchdog(), iter(range(100))
+    monkeypatch.setattr("slicer_double.watchdog._pages_read", lambda: next(pages))
+    before = len(dog.stalls)
+    with dog.watching():
+        _wait(0.4)
+    assert len(dog.stalls) == before
+    with dog.watching():
+        _compute(0.6)
+    assert len(dog.stalls) == before + 1
+    dog.stalls.pop()
 
 
 def test_error_that_vtk_only_logs(inner: Any) -> None:

@@ -33,7 +33,8 @@ class Watchdog:
     was ready to run but the machine gave it no processor (Linux: second figure of /proc/self/task/<id>/schedstat),
     minus excused time; at least what the main thread computed counts. So computing, sleeping, waiting for a socket, a
     lock or the interpreter lock all count, and a busy machine does not. Nor does collecting garbage, whose time grows
-    with what all tests of the process hold, not with what a panel does.
+    with what all tests of the process hold, not with what a panel does. While the kernel reads code back from the disk
+    that it had thrown out of memory (major page faults of the main thread), only what is computed counts.
 
     Attributes:
         stalls: what was found, each with the stack of the main thread at that time, if seen.
@@ -54,6 +55,7 @@ class Watchdog:
         self._last = 0.0
         self._last_wall = 0.0
         self._last_cpu = 0.0
+        self._pages = 0
         self._stack = ""
         self._timer = QtCore.QTimer()
         self._timer.setInterval(_BEAT_MS)
@@ -124,10 +126,13 @@ class Watchdog:
         self._last, self._last_wall, self._stack = self._clock(), time.perf_counter(), ""
         self._last_cpu = self._computed()
         self._starved = _others_starved()
+        self._pages = _pages_read()
 
     def _beat(self) -> None:
         seconds = self._clock() - self._last
         computed = self._computed() - self._last_cpu
+        if seconds > BLOCK_LIMIT and _pages_read() > self._pages:
+            seconds = computed
         if seconds > BLOCK_LIMIT:
             now = _others_starved()
             seconds = max(computed, seconds - sum(now[one] - self._starved.get(one, 0.0) for one in now))
@@ -172,6 +177,15 @@ def _starved(schedstat: Path) -> float:
         return int(schedstat.read_text().split()[1]) / 1e9
     except (OSError, IndexError):  # not Linux, or the thread has ended: a busy machine counts too
         return 0.0
+
+
+def _pages_read() -> int:
+    """Pages that the main thread waited for until they were read from the disk; 0 where the system does not tell."""
+    if sys.platform != "linux":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_majflt
 
 
 def _others_starved() -> dict[int, float]:
