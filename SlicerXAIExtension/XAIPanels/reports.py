@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from XAILib.client import Client
 from XAILib.errors import ServerError
 
+from .saving import save
 from .tasks import Tasks
 
 OF_EARLIER_SESSION = _("This result was made in an earlier session; explain the image again to get its report.")
@@ -77,18 +78,7 @@ class Reports:
         )
 
     def _write(self, html: str, path: Path) -> None:
-        unfinished = path.with_name(f".{path.name}.part")
-        try:
-            unfinished.write_text(html, encoding="utf-8")
-            unfinished.replace(path)
-        except OSError as error:
-            self._say(
-                _("The report cannot be written to {path} ({reason}); choose another place.").format(
-                    path=path, reason=error.strerror
-                )
-            )
-        else:
-            self._say(_("The report is saved as {path}.").format(path=path))
+        save(self._tasks, path, html.encode(), self._say, _("The report is saved as {path}.").format(path=path))
 
     def _failed(self, error: BaseException) -> None:
         self._say(_("No report: {error}").format(error=error))
