@@ -28,6 +28,11 @@ def add_result_node(scene: Any, kind: str, document: dict[str, Any], name: str) 
     return scene.AddNode(node)
 
 
+def text_of(node: Any) -> str:
+    """The JSON of a result node as it is kept: the same after the result was removed and brought back."""
+    return str(node.GetParameter(_DOCUMENT))
+
+
 def replace(node: Any, document: dict[str, Any]) -> None:
     """Keep another document."""
     node.SetParameter(_DOCUMENT, json.dumps(document))

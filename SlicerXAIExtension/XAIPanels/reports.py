@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from XAILib.client import Client
 from XAILib.errors import ServerError
 
+from .documents import text_of
 from .saving import save
 from .tasks import Tasks
 
@@ -35,15 +36,15 @@ class Reports:
 
     def remember(self, node: Any, job: str) -> None:
         """The job that a result node came from."""
-        self._jobs[node.GetID()] = job
+        self._jobs[text_of(node)] = job
 
     def forget(self) -> None:
-        """The scene was closed; its node ids will be used again."""
+        """The scene was closed."""
         self._jobs.clear()
 
     def reason(self, node: Any) -> str:
         """Why there is no report of a result; empty when there is."""
-        return "" if node is not None and node.GetID() in self._jobs else self._earlier
+        return "" if node is not None and text_of(node) in self._jobs else self._earlier
 
     def open(self, client: Client, node: Any) -> None:
         """Fetch in the background, then open."""
@@ -60,7 +61,7 @@ class Reports:
             self._folder = None
 
     def _fetch(self, client: Client, node: Any, arrived: Callable[[str], None]) -> None:
-        job = self._jobs[node.GetID()]
+        job = self._jobs[text_of(node)]
         self._say(_("Fetching the report …"))
         self._tasks.start(lambda stop, progress: client.report(job), arrived, self._failed)
 

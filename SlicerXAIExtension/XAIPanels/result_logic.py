@@ -145,6 +145,7 @@ class ResultLogic(ABC, Generic[R, P]):
 
     def remove(self, nodes: list[Any]) -> None:
         """Remove results and all that came with them; `undo` brings them back."""
+        nodes = [node for node in nodes if in_scene(self.scene, node)]
         kept = [one for one in map(self._kept, nodes) if one is not None]
         if self.parameters().shown in nodes:
             self.hide()

@@ -73,7 +73,7 @@ def test_landmark(name: str, transform: str, slicer_app: Any, logic: Any, tmp_pa
     saliency = array_of(result.saliency)
     assert result.saliency.GetParentTransformNode() is None
     assert centroid(np.clip(saliency, 0, None), affine_of(result.saliency)) == pytest.approx(LANDMARK, abs=limit)
-    assert centroid(*segment(result.segmentation, "lesions")) == pytest.approx(LANDMARK, abs=limit)
+    assert centroid(*segment(result.outlines, "lesions")) == pytest.approx(LANDMARK, abs=limit)
     assert logic.lesions(node)[0].centre == pytest.approx(LANDMARK, abs=limit + 0.05)
     for view in slicer_app.layoutManager().sliceViewNames():
         assert shown_at(slicer_app, logic, node, view) == pytest.approx(LANDMARK, abs=limit)
@@ -185,7 +185,7 @@ def test_same_as_the_command_line(
     assert np.abs(theirs).max() > 0
     assert ours == pytest.approx(theirs, abs=1e-6 * np.abs(theirs).max())
 
-    voxels, place = segment(result.segmentation, "lesions")
+    voxels, place = segment(result.outlines, "lesions")
     index = np.argwhere(voxels)
     world = index @ place[:3, :3].T + place[:3, 3]
     expected = np.argwhere(lesions.array) @ lesions.affine[:3, :3].T + lesions.affine[:3, 3]

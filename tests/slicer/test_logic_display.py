@@ -49,7 +49,7 @@ def pixels(application: Any) -> np.ndarray:
 
 
 def without_outlines(logic: Any, node: Any) -> None:
-    logic.result(node).segmentation.SetDisplayVisibility(False)
+    logic.result(node).outlines.SetDisplayVisibility(False)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.15, 0.5, 0.9])

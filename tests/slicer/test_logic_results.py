@@ -50,8 +50,8 @@ def test_load_whole_prediction(logic: Any, volume: Any) -> None:
     result = logic.result(node)
     assert result.source is volume
     assert not result.own_source
-    assert list(result.segmentation.GetSegmentation().GetSegmentIDs()) == ["lesions"]
-    assert not result.segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
+    assert list(result.outlines.GetSegmentation().GetSegmentIDs()) == ["lesions"]
+    assert not result.outlines.GetSegmentation().ContainsRepresentation("Closed surface")
     assert node.GetName() == "FLAIR - whole prediction"
     assert logic.results() == [node]
     document = logic.document(node)
@@ -64,14 +64,24 @@ def test_load_whole_prediction(logic: Any, volume: Any) -> None:
 
 def test_load_one_lesion(logic: Any, volume: Any) -> None:
     node = logic.load(prepared(one_lesion()), volume)
-    segmentation = logic.result(node).segmentation
+    segmentation = logic.result(node).outlines
     assert list(segmentation.GetSegmentation().GetSegmentIDs()) == ["lesions", "explained_lesion"]
     voxels, _ = segment(segmentation, "explained_lesion")
     assert voxels.sum() == (scan(*GRID) > 150).sum()
     assert node.GetName() == "FLAIR - lesion 1"
 
 
-def test_server_study_brings_its_image(logic: Any, scene: Any) -> None:
+@pytest.fixture
+def fitted(slicer_app: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows whenever the slice views are fitted to what they show."""
+    import slicer
+
+    calls: list[str] = []
+    monkeypatch.setattr(slicer.util, "resetSliceViews", lambda: calls.append("fitted"))
+    return calls
+
+
+def test_server_study_brings_its_image(logic: Any, scene: Any, fitted: list[str]) -> None:
     from XAIPanels.volumes import affine_of, array_of
 
     before = node_ids(scene)
@@ -80,15 +90,16 @@ def test_server_study_brings_its_image(logic: Any, scene: Any) -> None:
     assert result.own_source
     assert np.array_equal(array_of(result.source), scan(*GRID))
     assert affine_of(result.source) == pytest.approx(GRID[0], abs=1e-6)
-    assert logic.show(node)
-    logic.remove(node)
+    logic.show(node)
+    assert fitted == ["fitted"]
+    logic.remove([node])
     assert node_ids(scene) - before == {logic.parameter_node().GetID()}
 
 
 def test_undo_brings_back_what_was_removed(logic: Any, volume: Any, scene: Any) -> None:
     from XAIPanels.volumes import affine_of, array_of
 
-    assert logic.undo() is None
+    assert logic.undo() == []
     for made, source in ((one_lesion(), volume), (whole(), None)):
         node = logic.load(prepared(made), source)
         node.SetName("renamed")
@@ -97,10 +108,10 @@ def test_undo_brings_back_what_was_removed(logic: Any, volume: Any, scene: Any) 
         before, document = logic.result(node), logic.document(node)
         voxels, place = array_of(before.saliency).copy(), affine_of(before.saliency)
         image = array_of(before.source).copy()
-        lesions, where = segment(before.segmentation, "lesions")
+        lesions, where = segment(before.outlines, "lesions")
         nodes = len(node_ids(scene))
-        logic.remove(node)
-        again = logic.undo()
+        logic.remove([node])
+        (again,) = logic.undo()
         back = logic.result(again)
         assert (again.GetName(), back.threshold, back.opacity, back.own_source) == (
             "renamed",
@@ -113,20 +124,20 @@ def test_undo_brings_back_what_was_removed(logic: Any, volume: Any, scene: Any) 
         assert np.array_equal(array_of(back.saliency), voxels)
         assert np.array_equal(array_of(back.source), image)
         assert affine_of(back.saliency) == pytest.approx(place, abs=1e-6)
-        found, there = segment(back.segmentation, "lesions")
+        found, there = segment(back.outlines, "lesions")
         assert np.array_equal(found, lesions)
         assert there == pytest.approx(where, abs=1e-4)
-        assert logic.undo() is None
-    logic.remove(again)
+        assert logic.undo() == []
+    logic.remove([again])
     scene.Clear(0)
-    assert logic.undo() is None  # its image went with the scene
+    assert logic.undo() == []  # its image went with the scene
 
 
 def test_what_was_taken_apart_by_hand_cannot_be_brought_back(logic: Any, volume: Any, scene: Any) -> None:
     node = logic.load(prepared(whole()), volume)
     scene.RemoveNode(logic.result(node).saliency)
-    logic.remove(node)
-    assert logic.undo() is None
+    logic.remove([node])
+    assert logic.undo() == []
 
 
 def test_deleted_volume_is_replaced_by_the_result_s_image(logic: Any, scene: Any, volume: Any) -> None:
@@ -157,7 +168,7 @@ def test_no_lesion_predicted(logic: Any, volume: Any) -> None:
     node = logic.load(prepared(found), volume)
     logic.show(node)
     assert logic.lesions(node) == []
-    assert segment(logic.result(node).segmentation, "lesions")[0].sum() == 0
+    assert segment(logic.result(node).outlines, "lesions")[0].sum() == 0
 
 
 def test_classifier(logic: Any, volume: Any) -> None:
@@ -168,11 +179,11 @@ def test_classifier(logic: Any, volume: Any) -> None:
         "saliency_other": found.overlays["saliency"],
     }
     node = logic.load(prepared(replace(found, overlays=overlays, tables={})), volume)
-    assert logic.result(node).segmentation is None
+    assert logic.result(node).outlines is None
     assert logic.lesions(node) == []
     logic.show(node)
     logic.hide()
-    logic.remove(node)
+    logic.remove([node])
     assert logic.results() == []
 
 
@@ -244,12 +255,12 @@ def test_twice(logic: Any, volume: Any, scene: Any) -> None:
     assert logic.results() == [first, second]
     assert second.GetName() != first.GetName()
     assert logic.parameters().shown is second
-    assert not logic.result(first).segmentation.GetDisplayVisibility()
-    assert logic.result(second).segmentation.GetDisplayVisibility()
-    logic.remove(second)
-    logic.remove(second)
+    assert not logic.result(first).outlines.GetDisplayVisibility()
+    assert logic.result(second).outlines.GetDisplayVisibility()
+    logic.remove([second])
+    logic.remove([second])
     assert logic.parameters().shown is None
-    logic.remove(first)
+    logic.remove([first])
     assert node_ids(scene) == before
     assert volume.GetScene() is scene
 
@@ -267,7 +278,7 @@ def test_threshold_and_opacity_are_kept_for_the_next(logic: Any, volume: Any) ->
             logic.set_opacity(first, wrong)
 
 
-@pytest.mark.parametrize("part", ["source", "saliency", "colours", "segmentation"])
+@pytest.mark.parametrize("part", ["source", "saliency", "colours", "outlines"])
 def test_part_deleted_by_hand(logic: Any, volume: Any, scene: Any, part: str) -> None:
     node = logic.load(prepared(one_lesion()), volume)
     logic.show(node)
@@ -278,20 +289,22 @@ def test_part_deleted_by_hand(logic: Any, volume: Any, scene: Any, part: str) ->
     logic.hide()
     logic.show(node)
     assert len(logic.lesions(node)) == 1
-    logic.remove(node)
+    logic.remove([node])
     assert logic.results() == []
 
 
-def test_result_deleted_by_hand(logic: Any, volume: Any, scene: Any) -> None:
+def test_result_deleted_by_hand(logic: Any, volume: Any, scene: Any, fitted: list[str]) -> None:
     node = logic.load(prepared(whole()), volume)
     logic.show(node)
+    fitted.clear()
     changes = []
     logic.on_change = lambda: changes.append(len(logic.results()))
     scene.RemoveNode(node)
     assert changes == [0]
-    logic.remove(node)
+    logic.remove([node])
     logic.hide()
-    assert logic.show(logic.load(prepared(whole()), volume)) is False
+    logic.show(logic.load(prepared(whole()), volume))
+    assert fitted == []
 
 
 def test_scene_closed(logic: Any, volume: Any, scene: Any) -> None:
@@ -370,8 +383,8 @@ def test_saved_scene(logic: Any, volume: Any, scene: Any, slicer_app: Any, tmp_p
     found, place = array_of(result.saliency), affine_of(result.saliency)
     index = np.rint(np.linalg.inv(place) @ affine @ np.array([*np.argwhere(voxels > 0).T, np.ones((voxels > 0).sum())]))
     assert np.array_equal(found[tuple(index[:3].astype(int))], voxels[voxels > 0])
-    assert segment(result.segmentation, "lesions")[0].sum() == (scan(*GRID) > 150).sum()
-    assert result.segmentation.GetSegmentation().GetNumberOfSegments() == 2
+    assert segment(result.outlines, "lesions")[0].sum() == (scan(*GRID) > 150).sum()
+    assert result.outlines.GetSegmentation().GetNumberOfSegments() == 2
     assert result.saliency.GetDisplayNode().GetColorNode() is result.colours
     # MRML's 2D segmentation manager misses a slice node that changes while a scene is read; the next move wakes it
     logic.jump_to((0.0, 0.0, 0.0))
@@ -381,7 +394,7 @@ def test_saved_scene(logic: Any, volume: Any, scene: Any, slicer_app: Any, tmp_p
     assert (np.abs(again - pictures).max(-1) > 8).mean() < 1e-3
     logic.set_threshold(node, 0.9)
     assert (shots(slicer_app) != again).any()
-    logic.remove(node)
+    logic.remove([node])
     assert logic.results() == []
 
 

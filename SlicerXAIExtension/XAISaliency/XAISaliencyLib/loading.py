@@ -15,15 +15,15 @@ from .results import ResultNode, add_result_node, title_of
 from .segments import add_segmentation
 
 
-def load(scene: Any, prepared: Prepared, source: Any, threshold: float, opacity: float) -> ResultNode:
+def load(scene: Any, prepared: Prepared, source: Any, own_source: bool, threshold: float, opacity: float) -> ResultNode:
     """Add the nodes of a result to the scene; on any exception the scene is as it was before.
 
     Args:
         source: the volume node that was explained; None loads the image that came with the result (a server study).
+        own_source: whether that volume goes with the last of its results.
     """
     with all_or_nothing(scene):
-        own_source = source is None
-        if own_source:
+        if source is None:
             source = _add_image(scene, prepared)
         document = dict(prepared.document)
         title = f"{source.GetName()} - {title_of(document)}" if source else title_of(document)
@@ -33,10 +33,10 @@ def load(scene: Any, prepared: Prepared, source: Any, threshold: float, opacity:
         saliency.SetName(f"{node.node.GetName()} - saliency")
         saliency = scene.AddNode(saliency)
         colours, _ = add_display(scene, saliency, prepared.scale, threshold)
-        segmentation = None
+        outlines = None
         if prepared.labelmaps:
-            segmentation = add_segmentation(scene, prepared.labelmaps, f"{node.node.GetName()} - lesions")
-        node.refer(source, saliency, colours, segmentation, own_source)
+            outlines = add_segmentation(scene, prepared.labelmaps, f"{node.node.GetName()} - lesions")
+        node.refer(source, saliency, colours, outlines, own_source)
         return node
 
 
@@ -46,7 +46,7 @@ def taken(found: ResultNode) -> Prepared | None:
     Raises:
         ExportError: the outlines are under a transform that is not linear.
     """
-    saliency, source, outlines = found.saliency, found.source, found.segmentation
+    saliency, source, outlines = found.saliency, found.source, found.outlines
     if saliency is None or saliency.GetImageData() is None or (found.own_source and source is None):
         return None
     kept = {key: segment_voxels(outlines, key) for key in (LESIONS_ID, EXPLAINED_ID)} if outlines is not None else {}

@@ -3,61 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import slicer
-from XAIPanels.belonging import set_visible
-from XAIPanels.errors import ExportError
-from XAIPanels.export import Snapshot, snapshot
 from XAIPanels.map_display import paint
-from XAIPanels.nodes import in_scene, remove_with_parts
 from XAIPanels.picking import Picker, Point
-from XAIPanels.scene_watch import SceneWatch
-from XAIPanels.views import Layers, jump_to
+from XAIPanels.result_logic import ResultLogic
 
 from .lesions import Lesion
-from .loading import load as load_result
-from .loading import taken
+from .loading import load, taken
 from .parameters import Parameters, parameter_node
 from .prepared import Prepared
-from .results import ResultNode, is_map, result_nodes
+from .results import ResultNode, result_nodes
 
 
-@dataclass(frozen=True)
-class Removed:
-    """A result that can be brought back."""
-
-    name: str
-    prepared: Prepared
-    source: Any
-    threshold: float
-    opacity: float
-
-
-class SaliencyLogic:
+class SaliencyLogic(ResultLogic[ResultNode, Prepared]):
     """Everything takes and returns nodes; call `close` when done.
 
     Attributes:
         on_point: called with (R, A, S) in mm when the user has picked a point.
-        on_change: called when result nodes came or went by another hand (deleted, scene closed, scene loaded).
-        removed: what `undo` brings back.
     """
 
     def __init__(self, scene: Any = None) -> None:
-        self.scene = scene if scene is not None else slicer.mrmlScene
+        super().__init__(scene)
         self.on_point: Callable[[Point], None] | None = None
-        self.on_change: Callable[[], None] | None = None
-        self.removed: Removed | None = None
-        self._layers = Layers(self.scene)
         self._picker = Picker(self.scene, self.parameters, self._picked)
-        self._watch = SceneWatch(self.scene, self._closing, self._changed)
 
     def close(self) -> None:
         """Stop picking and remove every observer; nodes stay in the scene."""
         self._picker.stop()
-        self._watch.close()
-        self.on_point = self.on_change = None
+        self.on_point = None
+        super().close()
 
     def parameter_node(self) -> Any:
         """The module's vtkMRMLScriptedModuleNode, which is saved with the scene."""
@@ -67,88 +43,40 @@ class SaliencyLogic:
         """Typed access to the parameter node; ask again after the scene was closed."""
         return Parameters(self.parameter_node())
 
-    def snapshot(self, volume: Any, name: str = "image") -> Snapshot:
-        """A copy of a volume that `export.write` can write in any thread, in world RAS coordinates.
-
-        Args:
-            name: what a server shall call it, such as the modality; never the node's name, which may be a patient's.
-
-        Raises:
-            ExportError: why it cannot be sent, in words.
-        """
-        return snapshot(volume, name)
-
-    def load(self, prepared: Prepared, volume: Any = None) -> Any:
-        """Add a result to the scene, without showing it, and return its node.
-
-        Args:
-            volume: the volume that was explained; when it is None or was deleted meanwhile, the image that came with
-                the result is loaded.
-
-        On any exception no node was added.
-        """
-        source = volume if in_scene(self.scene, volume) else None
-        choices = self.parameters()
-        return load_result(self.scene, prepared, source, choices.threshold, choices.opacity).node
-
     def results(self) -> list[Any]:
         """All result nodes, oldest first."""
         return result_nodes(self.scene)
 
     def result(self, node: Any) -> ResultNode:
-        """Typed access to a result node: document, lesions, source, saliency, segmentation, threshold, opacity."""
+        """Typed access to a result node: document, lesions, source, saliency, outlines, threshold, opacity."""
         return ResultNode(node)
 
-    def is_map(self, volume: Any) -> bool:
-        """Whether a volume is the saliency map of a result."""
-        return is_map(self.scene, volume)
+    def document(self, node: Any) -> dict[str, Any]:
+        """The result's JSON: verdict, checks, flags, metrics, parameters, tables, provenance; no patient's name."""
+        return ResultNode(node).document
 
-    def show(self, node: Any) -> bool:
-        """Show one result, and hide the one that was shown, in all slice views.
+    def lesions(self, node: Any) -> list[Lesion]:
+        """The predicted lesions of a result."""
+        return ResultNode(node).lesions
 
-        Returns whether a view's background changed; the views may then have to be fitted to it.
-        """
-        self.hide()
-        result = ResultNode(node)
-        self._set_segmentation_visible(result, True)
-        self.parameters().shown = node
-        return self._layers.show(result.source, result.saliency, result.opacity)
+    def _load(self, prepared: Prepared, source: Any, own_source: bool) -> Any:
+        choices = self.parameters()
+        return load(self.scene, prepared, source, own_source, choices.threshold, choices.opacity).node
 
-    def hide(self) -> None:
-        """Show no result; the views get back what they showed before."""
-        shown = self.parameters().shown
-        for node in self.results():
-            self._set_segmentation_visible(ResultNode(node), False)
-        if shown is not None:
-            self._layers.hide(ResultNode(shown).saliency)
-            self.parameters().shown = None
+    def _taken(self, found: ResultNode) -> Prepared | None:
+        return taken(found)
 
-    def remove(self, node: Any) -> None:
-        """Remove a result and all that came with it; the explained volume stays if it was there before. `undo` brings
-        it back."""
-        if not in_scene(self.scene, node):
+    # --- views -------------------------------------------------------------------------------------------------------
+
+    def draw(self) -> None:
+        """Show the map of the shown result over its image; what is not there is not shown."""
+        found = self.shown
+        if found is None:
             return
-        self.removed = _kept(ResultNode(node))
-        if self.parameters().shown is node:
-            self.hide()
-        result = ResultNode(node)
-        parts = [result.saliency, result.colours, result.segmentation]
-        if result.own_source and not self._is_source_of_another(result):
-            parts.append(result.source)
-        for part in parts:
-            remove_with_parts(self.scene, part)
-        self.scene.RemoveNode(node)
-
-    def undo(self) -> Any:
-        """Bring back what was removed last; returns its node, or None."""
-        removed, self.removed = self.removed, None
-        if removed is None:
-            return None
-        node = self.load(removed.prepared, removed.source)
-        node.SetName(removed.name)
-        self.set_threshold(node, removed.threshold)
-        self.set_opacity(node, removed.opacity)
-        return node
+        if found.colours is not None:
+            paint(found.colours, found.threshold)
+        if self._layers.show(found.source, found.saliency, found.opacity):
+            slicer.util.resetSliceViews()
 
     def set_threshold(self, node: Any, fraction: float) -> None:
         """Draw only values of at least this fraction (0 … 1) of the scale; kept for the results to come."""
@@ -164,17 +92,7 @@ class SaliencyLogic:
         if self.parameters().shown is node and result.saliency is not None:
             self._layers.set_opacity(result.saliency, value)
 
-    def document(self, node: Any) -> dict[str, Any]:
-        """The result's JSON: verdict, checks, flags, metrics, parameters, tables, provenance; no patient's name."""
-        return ResultNode(node).document
-
-    def lesions(self, node: Any) -> list[Lesion]:
-        """The predicted lesions of a result."""
-        return ResultNode(node).lesions
-
-    def jump_to(self, ras: Point) -> None:
-        """Centre all slice views on a point, mm."""
-        jump_to(self.scene, ras)
+    # --- picking -----------------------------------------------------------------------------------------------------
 
     def start_pick(self) -> None:
         """Let the next click in a view place the explained point."""
@@ -193,29 +111,6 @@ class SaliencyLogic:
         if self.on_point is not None:
             self.on_point(point)
 
-    def _set_segmentation_visible(self, result: ResultNode, visible: bool) -> None:
-        if result.segmentation is not None:
-            set_visible(result.segmentation, visible)
-
-    def _is_source_of_another(self, result: ResultNode) -> bool:
-        others = (ResultNode(node) for node in self.results() if node is not result.node)
-        return any(other.source is result.source for other in others)
-
     def _closing(self) -> None:
         self._picker.stop()
-        self._layers.forget()
-        self.removed = None
-
-    def _changed(self) -> None:
-        if self.on_change is not None:
-            self.on_change()
-
-
-def _kept(found: ResultNode) -> Removed | None:
-    try:
-        prepared = taken(found)
-    except ExportError:  # an outline under a transform that is not linear cannot be kept
-        return None
-    if prepared is None:
-        return None
-    return Removed(found.node.GetName(), prepared, found.source, found.threshold, found.opacity)
+        super()._closing()

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 from XAILib.verdict import checks_html, verdict_html
-from XAIPanels.choosing import enable, offer_nodes
+from XAIPanels.choosing import enable
 from XAIPanels.colours import EXPLAINED, LESIONS
 from XAIPanels.map_colours import AGAINST, FOR
+from XAIPanels.result_frame import ResultFrame
 from XAIPanels.task_list import TaskList
-from XAIPanels.turns import Steps, Turns, taken_at_once
 from XAIPanels.words import counted
 
 from .lesion_table import LesionTable
@@ -26,7 +25,7 @@ NO_RESULT = _("No result yet. Choose an image above and press “Explain”.")
 PICK_CHECK_MS = 300
 
 
-class ResultSection:
+class ResultSection(ResultFrame):
     """Shows what the logic holds.
 
     Args:
@@ -45,31 +44,17 @@ class ResultSection:
         changed: Callable[[], None],
         tasks: TaskList,
     ) -> None:
-        self.ui = ui
-        self._logic = logic
+        super().__init__(ui, logic, NO_RESULT, self._show_result, open_report, changed, tasks)
+        self._results = logic
         self._explain_point = explain_point
-        self._changed = changed
-        self._turns = Turns(tasks)
-        self._nodes: list[Any] = []
         self.table = LesionTable(ui.lesionTable, self._go_to, self._explain_lesion)
         self._pick_timer = _timer(PICK_CHECK_MS, self._check_pick)
         logic.on_point = self._on_point
-        ui.emptyLabel.text = NO_RESULT
         ui.legendLabel.text = legend(AGAINST, FOR, LESIONS, EXPLAINED)
-        ui.resultCombo.connect("currentIndexChanged(int)", self._show_chosen)
         ui.thresholdSlider.connect("valueChanged(double)", self._set_threshold)
         ui.opacitySlider.connect("valueChanged(double)", self._set_opacity)
         ui.explainLesionButton.connect("clicked()", self._explain_chosen)
         ui.pickButton.connect("clicked(bool)", self._pick)
-        ui.reportButton.connect("clicked()", lambda: open_report(self.shown))
-        ui.removeButton.connect("clicked()", self._remove)
-        ui.undoButton.connect("clicked()", self._undo)
-
-    @property
-    def shown(self) -> Any:
-        """The result node that is chosen, or None."""
-        index = self.ui.resultCombo.currentIndex
-        return self._nodes[index] if 0 <= index < len(self._nodes) else None
 
     @property
     def explained(self) -> int | None:
@@ -77,39 +62,18 @@ class ResultSection:
         numbers = [lesion.number for lesion in self._lesions if lesion.explained]
         return numbers[0] if len(numbers) == 1 else None
 
-    def show(self, node: Any) -> None:
-        """Show a result in the views and in the panel."""
-        taken_at_once(self.showing(node))
-
-    def showing(self, node: Any) -> Steps:
-        """The same step by step; one that is removed meanwhile is not shown."""
-        if node in self._logic.results():
-            if self._logic.show(node):
-                yield
-                slicer.util.resetSliceViews()
-            yield
-        self.update()
-
     def update(self) -> None:
         """Follow the scene: results may have come, gone or been renamed."""
-        self._nodes = self._logic.results()
-        offer_nodes(self.ui.resultCombo, self._nodes, self._logic.parameters().shown)
-        node = self.shown
-        self.ui.emptyLabel.visible = node is None
-        self.ui.resultPanel.visible = node is not None
-        self.ui.undoButton.visible = self._logic.removed is not None
-        if node is None:
+        super().update()
+        if self.shown is None:
             self.table.fill([])
             self.stop_picking()
-            return
-        self._show_words(node)
-        self._show_drawing(node)
 
-    def refresh(self, explain_reason: str, report_reason: str) -> None:
-        """Enable what can be used.
+    def refresh_lesions(self, explain_reason: str) -> None:
+        """Enable what can be used of the lesions.
 
         Args:
-            explain_reason, report_reason: why no lesion can be explained and no report opened; empty when they can.
+            explain_reason: why none can be explained; empty when one can.
         """
         none = "" if self._lesions else _("The model predicts no lesion in this image.")
         chosen = self.table.chosen
@@ -122,29 +86,30 @@ class ResultSection:
             _("Explain &lesion {number}").format(number=chosen.number) if chosen else _("Explain a &lesion")
         )
         enable(self.ui.pickButton, none or explain_reason, _("Then click on a lesion in a slice view to explain it."))
-        enable(self.ui.reportButton, report_reason, _("Open the full report in the web browser."))
-        enable(self.ui.removeButton, "", _("Remove this result from the scene; the image stays."))
-        enable(self.ui.undoButton, "", _("Bring back what was removed last."))
 
     def stop_picking(self, text: str = "") -> None:
         """Leave the mode in which a click in a view chooses a lesion."""
         self._pick_timer.stop()
-        self._logic.stop_pick()
+        self._results.stop_pick()
         self.ui.pickButton.checked = False
-        self.say(text)
+        self._say_of_picking(text)
 
     def close(self) -> None:
         """Let go of the views."""
         self.stop_picking()
-        self._logic.on_point = None
+        self._results.on_point = None
 
     @property
     def _lesions(self) -> list[Lesion]:
         node = self.shown
-        return self._logic.lesions(node) if node is not None else []
+        return self._results.lesions(node) if node is not None else []
+
+    def _show_result(self, node: Any) -> None:
+        self._show_words(node)
+        self._show_drawing(node)
 
     def _show_words(self, node: Any) -> None:
-        document = self._logic.document(node)
+        document = self._results.document(node)
         self.ui.verdictLabel.text = verdict_html(document)
         self.ui.checksLabel.text = checks_html(document)
         lesions = self._lesions
@@ -153,7 +118,7 @@ class ResultSection:
         self.table.fill(lesions)
 
     def _show_drawing(self, node: Any) -> None:
-        result = self._logic.result(node)
+        result = self._results.result(node)
         for slider, value in ((self.ui.thresholdSlider, result.threshold), (self.ui.opacitySlider, result.opacity)):
             slider.blockSignals(True)
             slider.value = 100.0 * value
@@ -162,21 +127,16 @@ class ResultSection:
         if result.saliency is None:
             self.say(_("The saliency map of this result was deleted; explain the image again to see it."))
 
-    def _show_chosen(self, _index: int) -> None:
-        if self.shown is not None:
-            self.show(self.shown)
-            self._changed()
-
     def _set_threshold(self, percent: float) -> None:
         if self.shown is not None:
-            self._logic.set_threshold(self.shown, percent / 100)
+            self._results.set_threshold(self.shown, percent / 100)
 
     def _set_opacity(self, percent: float) -> None:
         if self.shown is not None:
-            self._logic.set_opacity(self.shown, percent / 100)
+            self._results.set_opacity(self.shown, percent / 100)
 
     def _go_to(self, lesion: Lesion) -> None:
-        self._logic.jump_to(lesion.centre)
+        self._results.jump_to(lesion.centre)
         self._changed()
 
     def _explain_lesion(self, lesion: Lesion) -> None:
@@ -191,20 +151,20 @@ class ResultSection:
         if not checked:
             self.stop_picking()
             return
-        self._logic.start_pick()
+        self._results.start_pick()
         self._pick_timer.start()
-        self.say(_("Click on a lesion in a slice view, or press the button again to stop."))
+        self._say_of_picking(_("Click on a lesion in a slice view, or press the button again to stop."))
 
     def _check_pick(self) -> None:
         """The user may have left the place mode in Slicer's own ways, such as Esc."""
-        if not self._logic.picking:
+        if not self._results.picking:
             self.stop_picking()
 
     def _on_point(self, point: tuple[float, float, float]) -> None:
         node = self.shown
         if node is None:
             self.stop_picking()
-        elif is_near_lesion(self._logic.result(node).segmentation, point):
+        elif is_near_lesion(self._results.result(node).outlines, point):
             self.stop_picking()
             self._explain_point(node, point)
         else:
@@ -214,27 +174,7 @@ class ResultSection:
                 )
             )
 
-    def _remove(self) -> None:
-        if self.shown is not None:
-            self._logic.remove(self.shown)
-            remaining = self._logic.results()
-            if remaining:
-                self.show(remaining[-1])
-            else:
-                self.update()
-            self._changed()
-
-    def _undo(self) -> None:
-        self._turns.take(self._undoing(), lambda _ended: self._changed())
-
-    def _undoing(self) -> Steps:
-        node = self._logic.undo()
-        yield
-        if node is not None:
-            yield from self.showing(node)
-
-    def say(self, text: str) -> None:
-        """A sentence below the lesions."""
+    def _say_of_picking(self, text: str) -> None:
         self.ui.pickState.text = text
         self.ui.pickState.visible = bool(text)
 

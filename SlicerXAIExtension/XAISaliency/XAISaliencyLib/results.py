@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from XAIPanels import documents
-from XAIPanels.documents import anonymous, document_of
+from XAIPanels.documents import anonymous
+from XAIPanels.image_result import ImageResult
 from XAIPanels.parameters import read_fraction, write_fraction
 
 from .lesions import Lesion, lesions_of
@@ -14,34 +15,18 @@ from .parameters import DEFAULT_OPACITY, DEFAULT_THRESHOLD
 RESULT = "XAISaliencyResult"
 """Value of the attribute "ModuleName", by which result nodes are found; parameter nodes have the module's own name."""
 
-_SOURCE, _SALIENCY, _COLOURS, _LESIONS = "Source", "Saliency", "Colours", "Lesions"
-_OWN_SOURCE = "ownSource"
+_SALIENCY, _COLOURS = "Saliency", "Colours"
+_THRESHOLD, _OPACITY = "threshold", "opacity"
 
 
-class ResultNode:
+class ResultNode(ImageResult):
     """Typed access to one result node; every part may have been deleted by hand, and is None then."""
 
-    def __init__(self, node: Any) -> None:
-        self.node = node
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The parsed JSON of the result, without what identifies the patient."""
-        return document_of(self.node)
+    CHOICES: ClassVar[tuple[str, ...]] = (_THRESHOLD, _OPACITY)
 
     @property
     def lesions(self) -> list[Lesion]:
         return lesions_of(self.document)
-
-    @property
-    def source(self) -> Any:
-        """The explained volume."""
-        return self.node.GetNodeReference(_SOURCE)
-
-    @property
-    def own_source(self) -> bool:
-        """Whether the explained volume came with the result, and goes with it."""
-        return bool(self.node.GetParameter(_OWN_SOURCE))
 
     @property
     def saliency(self) -> Any:
@@ -52,32 +37,36 @@ class ResultNode:
         return self.node.GetNodeReference(_COLOURS)
 
     @property
-    def segmentation(self) -> Any:
-        return self.node.GetNodeReference(_LESIONS)
+    def volumes(self) -> list[Any]:
+        """The map, if it is still there."""
+        return [self.saliency] if self.saliency is not None else []
+
+    @property
+    def parts(self) -> list[Any]:
+        """All that goes with the result, but for the explained volume."""
+        return [*super().parts, self.colours]
 
     @property
     def threshold(self) -> float:
-        return read_fraction(self.node, "threshold", DEFAULT_THRESHOLD)
+        return read_fraction(self.node, _THRESHOLD, DEFAULT_THRESHOLD)
 
     @threshold.setter
     def threshold(self, fraction: float) -> None:
-        write_fraction(self.node, "threshold", fraction)
+        write_fraction(self.node, _THRESHOLD, fraction)
 
     @property
     def opacity(self) -> float:
-        return read_fraction(self.node, "opacity", DEFAULT_OPACITY)
+        return read_fraction(self.node, _OPACITY, DEFAULT_OPACITY)
 
     @opacity.setter
     def opacity(self, value: float) -> None:
-        write_fraction(self.node, "opacity", value)
+        write_fraction(self.node, _OPACITY, value)
 
-    def refer(self, source: Any, saliency: Any, colours: Any, segmentation: Any, own_source: bool) -> None:
+    def refer(self, source: Any, saliency: Any, colours: Any, outlines: Any, own_source: bool) -> None:
         """Connect the parts; all of them are in the scene."""
-        parts = {_SOURCE: source, _SALIENCY: saliency, _COLOURS: colours, _LESIONS: segmentation}
-        for role, part in parts.items():
-            self.node.SetNodeReferenceID(role, part.GetID() if part is not None else None)
-        if own_source:
-            self.node.SetParameter(_OWN_SOURCE, "true")
+        self.refer_image(source, outlines, own_source)
+        self._refer(_SALIENCY, saliency)
+        self._refer(_COLOURS, colours)
 
 
 def add_result_node(scene: Any, document: dict[str, Any], name: str) -> ResultNode:
@@ -88,11 +77,6 @@ def add_result_node(scene: Any, document: dict[str, Any], name: str) -> ResultNo
 def result_nodes(scene: Any) -> list[Any]:
     """All result nodes of the scene whose document can be read, oldest first."""
     return documents.result_nodes(scene, RESULT)
-
-
-def is_map(scene: Any, volume: Any) -> bool:
-    """Whether a volume is the saliency map of a result."""
-    return any(ResultNode(node).saliency is volume for node in result_nodes(scene))
 
 
 def title_of(document: dict[str, Any]) -> str:

@@ -111,7 +111,8 @@ class SaliencyPanel:
         self.explain.refresh(running, self.job.stopping, self.server.server is not None, reason)
         connecting = _("Connecting …") if self.server.connecting else ""
         shown = self.result.shown
-        self.result.refresh(busy or connecting, self._report_reason(shown))
+        self.result.refresh(self._report_reason(shown))
+        self.result.refresh_lesions(busy or connecting)
 
     def explain_image(self) -> None:
         """What the one big button does: connect if need be, then explain what is chosen."""

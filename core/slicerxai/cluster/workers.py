@@ -41,6 +41,7 @@ def local_workers(number: int, threads: int, resources: Mapping[str, float]) -> 
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
         "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",  # each process would wake 50 times a second to see whether it is slow
         "distributed.worker.preload": [interrupts.__name__],
         # networks and images are no data of dask's: there is nothing to spill, and a paused worker would stay so
         "distributed.worker.memory.target": False,

@@ -98,7 +98,7 @@ class Explaining:
     def outlines_of(self, volume: Any) -> Any:
         """The segmentation with the predicted lesions of the newest result of an image; None without one."""
         found = [self.logic.result(node) for node in self.logic.results()]
-        return next((one.segmentation for one in reversed(found) if one.source is volume), None)
+        return next((one.outlines for one in reversed(found) if one.source is volume), None)
 
     def explain(self) -> None:
         """Explain the chosen image as a whole."""
@@ -133,13 +133,12 @@ class Explaining:
     def remove(self) -> None:
         """Remove the shown result; the image stays."""
         if self.shown is not None:
-            self.logic.remove(self.shown)
+            self.logic.remove([self.shown])
             self.follow_scene()
 
     def undo_removing(self) -> None:
         """Bring back the result that was removed last."""
-        node = self.logic.undo()
-        if node is not None:
+        for node in self.logic.undo():
             self.show(node)
 
     def follow_scene(self) -> None:
@@ -147,7 +146,7 @@ class Explaining:
         nodes, shown = self.logic.results(), self.shown
         self._state.results = [{"title": node.GetName(), "value": node.GetID()} for node in nodes]
         self._state.result = shown.GetID() if shown is not None else None
-        self._state.result_removed = self.logic.removed is not None
+        self._state.result_removed = bool(self.logic.removed)
         self._show_words(shown)
         self._images.follow_scene()
 
@@ -156,8 +155,7 @@ class Explaining:
         source = self.logic.result(node).source
         if source is not None and source is not self._images.chosen:
             self._images.choose(source)
-        if self.logic.show(node):
-            self._application.fit_views()
+        self.logic.show(node)
         self.follow_scene()
 
     def hide(self) -> None:
@@ -210,7 +208,7 @@ class Explaining:
         if shown is None:
             return
         found = self.logic.result(shown)
-        if not is_near_lesion(found.segmentation, point):
+        if not is_near_lesion(found.outlines, point):
             self.said.fail(NOT_NEAR)
             return
         self._explain(found.source, point)

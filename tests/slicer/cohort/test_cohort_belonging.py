@@ -48,7 +48,7 @@ def drawn(logics: Any) -> list[bool]:
     views = list(slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"))
     maps = [view.GetForegroundVolumeID() == result.saliency.GetID() for view in views]
     votes = [view.GetLabelVolumeID() == case.votes.GetID() for view in views]
-    outlines = [bool(node.GetDisplayVisibility()) for node in (case.masks, result.segmentation)]
+    outlines = [bool(node.GetDisplayVisibility()) for node in (case.masks, result.outlines)]
     return [*outlines, any(maps), any(votes)]
 
 

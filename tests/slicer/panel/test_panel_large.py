@@ -82,7 +82,7 @@ def test_a_loaded_volume(user: Any, sent: list[Path], brain: np.ndarray) -> None
     assert path.name == "FLAIR.nrrd"
     assert not path.parent.exists()
     assert array_of(user.panel.logic.result(node).saliency).shape == SHAPE
-    assert user.panel.logic.result(node).segmentation.GetSegmentation().GetNumberOfSegments() == 2
+    assert user.panel.logic.result(node).outlines.GetSegmentation().GetNumberOfSegments() == 2
     user.waits_for("Done: FLAIR")
 
 

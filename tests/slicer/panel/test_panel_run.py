@@ -28,7 +28,7 @@ def test_one_press_from_a_loaded_flair_to_the_result(user: Any, server: Any, bra
         assert composite.GetBackgroundVolumeID() == volume.GetID()
         assert composite.GetForegroundVolumeID() == result.saliency.GetID()
         assert composite.GetForegroundOpacity() > 0
-    assert result.segmentation.GetDisplayVisibility()
+    assert result.outlines.GetDisplayVisibility()
     assert slicer.app.recorded.messages == []
 
 
@@ -174,6 +174,25 @@ def test_results_are_kept_and_can_be_shown_and_removed(user: Any, server: Any, b
     assert slicer.mrmlScene.IsNodePresent(back)
     assert user.sees().splitlines() == [line for line in told[0].splitlines() if line != "Undo removing"]
     assert view.pixels().tolist() == told[1]
+    user.choose(user.ui.methodCombo, "Input × Gradient")
+    user.explains()
+    user.click(user.ui.clearButton)
+    assert "No result yet" in user.sees()
+    user.click(user.ui.undoButton)
+    user.waits(lambda: not user.ui.undoButton.isVisible())
+    assert [node.GetName() for node in user.panel.logic.results()][0] == name
+    assert len(user.panel.logic.results()) == 2
+
+
+def test_a_result_that_was_brought_back_still_has_its_report(user: Any, server: Any, brain: Any) -> None:
+    user.loads(*brain)
+    user.connect_to(server.url)
+    user.explains()
+    user.click(user.ui.removeButton)
+    user.click(user.ui.undoButton)
+    user.waits(lambda: not user.ui.undoButton.isVisible())
+    user.click(user.ui.reportButton)
+    user.waits_for("report is open")
 
 
 def test_the_report_opens_in_the_browser(user: Any, server: Any, brain: Any) -> None:
@@ -206,7 +225,15 @@ def test_everything_can_be_reached_with_the_keyboard(user: Any, server: Any, bra
         reached |= {focus.objectName, QtWidgets.QWidget.parentWidget(focus).objectName}
         QtTest.QTest.keyClick(focus, QtCore.Qt.Key.Key_Tab)
     wanted = {"urlEdit", "connectButton", "tokenEdit", "modelCombo", "methodCombo", "runButton", "resultCombo"}
-    wanted |= {"thresholdSlider", "opacitySlider", "lesionTable", "pickButton", "reportButton", "removeButton"}
+    wanted |= {
+        "thresholdSlider",
+        "opacitySlider",
+        "lesionTable",
+        "pickButton",
+        "reportButton",
+        "removeButton",
+        "clearButton",
+    }
     assert wanted - reached == set()
 
 

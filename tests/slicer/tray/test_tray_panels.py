@@ -66,7 +66,7 @@ def test_a_finished_job_is_opened_from_another_module_and_fetched_again(
     assert slicer.util.selectedModule() == "XAISaliency"
     user.module = saliency
     assert user.panel.result.shown is node  # it was in the scene
-    user.panel.logic.remove(node)
+    user.panel.logic.remove([node])
     user.presses("open")
     user.waits(lambda: user.has_more_than(0))
     again = user.panel.logic.result(user.panel.result.shown)
