@@ -180,8 +180,8 @@ def test_results_are_kept_and_can_be_shown_and_removed(user: Any, server: Any, b
     assert "No result yet" in user.sees()
     user.click(user.ui.undoButton)
     user.waits(lambda: not user.ui.undoButton.isVisible())
-    assert [node.GetName() for node in user.panel.logic.results()][0] == name
-    assert len(user.panel.logic.results()) == 2
+    names = [node.GetName() for node in user.panel.logic.results()]
+    assert (len(names), names[0]) == (2, name)
 
 
 def test_a_result_that_was_brought_back_still_has_its_report(user: Any, server: Any, brain: Any) -> None:
