@@ -14,7 +14,7 @@ def configure() -> None:
     """Set thread counts before any heavy import; call once at the start of a process that computes."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OMP_NUM_THREADS", str(settings().threads))
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch: huge pages, else a fifth of the time is page faults
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # huge pages, see decision 0022
     import torch
 
     torch.set_num_threads(settings().threads)
