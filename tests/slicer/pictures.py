@@ -86,6 +86,8 @@ def read(user: Any, image: Path, url: str, out: Path) -> None:
     picture(user, out / "4-lesion.png")
     user.open_section("checksSection")
     picture(user, out / "5-checks.png")
+    user.click(user.ui.removeButton)
+    picture(user, out / "6-removed.png")
 
 
 def enlarge(application: Any) -> None:
