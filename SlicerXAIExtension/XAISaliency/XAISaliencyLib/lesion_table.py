@@ -35,7 +35,8 @@ class LesionTable:
         self._on_chosen = chosen
         self._on_activated = activated
         set_columns(table, COLUMNS, HINTS)
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        table.horizontalHeader().setStretchLastSection(True)
         table.connect("currentCellChanged(int,int,int,int)", self._row_changed)
         table.connect("cellClicked(int,int)", self._row_clicked)
         table.connect("cellActivated(int,int)", self._row_activated)
