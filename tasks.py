@@ -49,10 +49,11 @@ SOFTWARE_DRIVER = ("dri/swrast_dri.so", "libgl1-mesa-dri")
 OWN_PROCESSES = ("tests/slicer", "tests/viewer")
 """Qt and a scene of Slicer, and a browser beside one: never in one process with other tests or one another."""
 PARTS = (
-    ("tests/holes", "tests/monailabel_app"),
+    ("tests/core/cluster", "tests/core/server", "tests/core/shift"),
     ("tests/benchmarks", "tests/deploy", "tests/dicom", "tests/docs", "tests/integration"),
+    ("tests/holes", "tests/monailabel_app"),
 )
-"""Tests in processes of their own so that two processes at a time end at about the same time."""
+"""Tests in processes of their own, the longest first, so that all end at about the same time."""
 NO_TESTS = 5
 """pytest's exit code when nothing matched, which is fine for one of several suites."""
 
@@ -182,18 +183,20 @@ def suites(arguments: list[str]) -> list[list[str]]:
 def run_tests(suites: list[list[str]]) -> list[int]:
     """The exit code of each pytest process, with coverage.
 
-    Two run at a time: many tests wait for servers and windows. They share the cores, at most two each. The first one's
-    output is shown as it comes, the others' when all are done.
+    One more than there are cores run at a time: many tests wait for servers and windows. They share the cores, at most
+    two each. The first one's output is shown as it comes, the others' when all are done.
     """
-    threads = max(1, min(2, (os.cpu_count() or 1) // min(2, len(suites))))
+    cores = os.cpu_count() or 1
+    together = min(len(suites), cores + 1)
+    threads = max(1, min(2, cores // together))
     environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "QT_QPA_PLATFORM": "offscreen"}
     started: list[subprocess.Popen[bytes]] = []
-    with ExitStack() as files, ThreadPoolExecutor(2) as pool:
+    with ExitStack() as files, ThreadPoolExecutor(together) as pool:
         later = [files.enter_context(tempfile.TemporaryFile()) for _ in suites[1:]]
 
         def finished(arguments: list[str], output: Any) -> int:
             command = [str(PYTHON), "-m", "coverage", "run", "-m", "pytest", *arguments]
-            sys.stdout.write(" ".join(["+", *command, "\n"]))  # at once: the other thread writes, too
+            sys.stdout.write(" ".join(["+", *command, "\n"]))  # at once: the other threads write, too
             sys.stdout.flush()
             started.append(
                 subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output)

@@ -53,7 +53,7 @@ def test_no_match_in_some_processes_is_fine(monkeypatch: pytest.MonkeyPatch, cod
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for Python")
-def test_two_processes_run_at_once_and_what_they_say_is_not_mixed(
+def test_processes_run_at_once_and_what_they_say_is_not_mixed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     python = tmp_path / "python"
