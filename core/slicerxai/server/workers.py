@@ -175,13 +175,16 @@ class Workers:
     def _supervise(self) -> None:
         """Start the processes, then watch: pebble gives up for good when an idle process dies."""
         while True:
-            if not self._pool.active and time.monotonic() - self._restarted > RESTART_SECONDS:
+            if _is_active(self._pool):
+                with self._lock:
+                    self._dispatch()  # what waited while there was no process
+            elif time.monotonic() - self._restarted > RESTART_SECONDS:
                 self._restart()
             if self._closing.wait(WATCH_SECONDS):
                 return
 
     def _restart(self) -> None:
-        logger.warning("a worker process died while idle; starting the workers again")
+        logger.warning("the worker processes broke down; starting them again")
         WORKER_ENDS.labels("died").inc()
         self._restarted = time.monotonic()
         with self._lock:
@@ -252,6 +255,15 @@ def _start(initializer: Callable[[], None], environment: Mapping[str, str]) -> N
     settings.cache_clear()
     lower_priority()
     initializer()
+
+
+def _is_active(pool: pebble.ProcessPool) -> bool:
+    """Whether the pool can work; one that is new is started first."""
+    try:
+        return bool(pool.active)
+    except BrokenProcessPool:
+        logger.warning("the worker processes could not be started", exc_info=True)
+        return False
 
 
 def _resolve(ticket: _Ticket, outcome: Outcome) -> None:
