@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from .documents import document_of
 
-_SOURCE, _OUTLINES, _OWN_SOURCE = "Source", "Outlines", "ownSource"
+_SOURCE, _OWN_SOURCE = "Source", "ownSource"
 
 
 class ImageResult:
@@ -16,9 +16,11 @@ class ImageResult:
 
     Attributes:
         CHOICES: names of the parameters that keep what the user has chosen of this result.
+        OUTLINES: role by which the node refers to its outlines, in saved scenes too.
     """
 
     CHOICES: ClassVar[tuple[str, ...]] = ()
+    OUTLINES: ClassVar[str] = "Outlines"
 
     def __init__(self, node: Any) -> None:
         self.node = node
@@ -41,7 +43,7 @@ class ImageResult:
     @property
     def outlines(self) -> Any:
         """The segmentation that came with the result."""
-        return self.node.GetNodeReference(_OUTLINES)
+        return self.node.GetNodeReference(self.OUTLINES)
 
     @property
     def volumes(self) -> list[Any]:
@@ -66,7 +68,7 @@ class ImageResult:
     def refer_image(self, source: Any, outlines: Any, own_source: bool) -> None:
         """Connect the explained volume and the outlines; both are in the scene."""
         self._refer(_SOURCE, source)
-        self._refer(_OUTLINES, outlines)
+        self._refer(self.OUTLINES, outlines)
         if own_source:
             self.node.SetParameter(_OWN_SOURCE, "true")
 

@@ -23,6 +23,7 @@ class ResultNode(ImageResult):
     """Typed access to one result node; every part may have been deleted by hand, and is None then."""
 
     CHOICES: ClassVar[tuple[str, ...]] = (_THRESHOLD, _OPACITY)
+    OUTLINES: ClassVar[str] = "Lesions"
 
     @property
     def lesions(self) -> list[Lesion]:
