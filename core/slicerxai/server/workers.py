@@ -175,11 +175,10 @@ class Workers:
     def _supervise(self) -> None:
         """Start the processes, then watch: pebble gives up for good when an idle process dies."""
         while True:
-            if _is_active(self._pool):
-                with self._lock:
-                    self._dispatch()  # what waited while there was no process
-            elif time.monotonic() - self._restarted > RESTART_SECONDS:
+            if not _is_active(self._pool) and time.monotonic() - self._restarted > RESTART_SECONDS:
                 self._restart()
+            with self._lock:
+                self._dispatch()  # what waited while there was no process
             if self._closing.wait(WATCH_SECONDS):
                 return
 
@@ -193,8 +192,6 @@ class Workers:
         _stop(broken)
         for ticket in left:
             self._retry(ticket, "the worker processes broke down")
-        with self._lock:
-            self._dispatch()
 
     def _dispatch(self) -> None:
         while len(self._running) < self.count and not self.closing:
